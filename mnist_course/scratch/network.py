@@ -1,0 +1,199 @@
+"""`Sequential`: layers in a row, trained, measured, saved and loaded as one network.
+
+The chapter that trains one: chapters/05_cnn_from_scratch.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnist_course.scratch.arrays import FloatArray, require_finite, require_float, require_shape
+from mnist_course.scratch.layers import Layer, Shape
+
+if TYPE_CHECKING:
+    from mnist_course.data import ImageDataset
+    from mnist_course.evaluation import Evaluation
+    from mnist_course.history import History
+
+
+class Sequential(Layer):
+    """Layers in a row; itself a layer.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        Applied in this order.
+    input_shape : tuple of int, optional
+        Shape of one example, say (28, 28, 1). With it, a network whose layers don't fit each
+        other is refused here, and a batch of another shape in `forward`.
+    name : str
+        What `summary` calls it.
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[Layer],
+        input_shape: Shape | None = None,
+        *,
+        name: str = "sequential",
+    ) -> None:
+        self.layers = list(layers)
+        self.input_shape = input_shape
+        self.name = name
+        if not self.layers:
+            raise ValueError("a network needs at least one layer")
+        if input_shape is not None:
+            self.output_shape(input_shape)
+
+    def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
+        """Return the network's output, logits for a classifier, for a batch (N, ...)."""
+        require_float("images", x)
+        if self.input_shape is not None and x.shape[1:] != self.input_shape:
+            expected = ", ".join(map(str, self.input_shape))
+            raise ValueError(f"images have shape {x.shape}, expected (N, {expected})")
+        require_finite("images", x)
+        for layer in self.layers:
+            x = layer.forward(x, training)
+        return x
+
+    def backward(self, d_out: FloatArray) -> FloatArray:
+        """Store every layer's gradients and return the input's, given the output's."""
+        for layer in reversed(self.layers):
+            d_out = layer.backward(d_out)
+        return d_out
+
+    def backward_parameters(self, d_out: FloatArray) -> None:
+        """Store every layer's gradients; saves what the input's gradient would cost."""
+        for layer in reversed(self.layers[1:]):
+            d_out = layer.backward(d_out)
+        self.layers[0].backward_parameters(d_out)
+
+    def parameters(self) -> dict[str, FloatArray]:
+        """Return all parameters as "0.kernels", "0.bias", ...; the arrays themselves."""
+        return self._named("parameters")
+
+    def gradients(self) -> dict[str, FloatArray]:
+        """Return all gradients of the last `backward`, under the parameters' names."""
+        return self._named("gradients")
+
+    def buffers(self) -> dict[str, FloatArray]:
+        """Return the running statistics of batch normalisation, named as the parameters."""
+        return self._named("buffers")
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of one example's output; raise ValueError where layers don't fit."""
+        for index, layer in enumerate(self.layers):
+            try:
+                input_shape = layer.output_shape(input_shape)
+            except ValueError as error:
+                raise ValueError(f"layer {index}: {error}") from None
+        return input_shape
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        """Count the multiplications of one example's forward pass."""
+        total = 0
+        for layer in self.layers:
+            total += layer.multiply_adds(input_shape)
+            input_shape = layer.output_shape(input_shape)
+        return total
+
+    def summary(self) -> str:
+        """Return a table: layer, output shape, parameters, multiply-adds for one example."""
+        if self.input_shape is None:
+            raise ValueError("summary needs Sequential(..., input_shape=(rows, columns, channels))")
+        shape, rows = self.input_shape, []
+        for index, layer in enumerate(self.layers):
+            work = layer.multiply_adds(shape)
+            shape = layer.output_shape(shape)
+            size = sum(parameter.size for parameter in layer.parameters().values())
+            rows.append((f"{index} {type(layer).__name__}", str(shape), f"{size:,}", f"{work:,}"))
+        total = sum(parameter.size for parameter in self.parameters().values())
+        rows.append((self.name, "", f"{total:,}", f"{self.multiply_adds(self.input_shape):,}"))
+        head = ("layer", "output shape", "parameters", "multiply-adds")
+        widths = [max(len(row[column]) for row in [head, *rows]) for column in range(4)]
+        lines = [
+            f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}"
+            for row in [head, *rows]
+        ]
+        rule = "-" * len(lines[0])
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+    def fit(
+        self, train: ImageDataset, validation: ImageDataset | None = None, **options: Any
+    ) -> History:
+        """Train on `train`; options as in `mnist_course.scratch.training.fit`."""
+        from mnist_course.scratch import training
+
+        return training.fit(self, train, validation, **options)
+
+    def evaluate(self, dataset: ImageDataset, **options: Any) -> Evaluation:
+        """Measure on `dataset`; options as in `mnist_course.scratch.training.evaluate`."""
+        from mnist_course.scratch import training
+
+        return training.evaluate(self, dataset, **options)
+
+    def save(self, path: str | Path) -> None:
+        """Write parameters and buffers to `path` as .npz, whole or not at all."""
+        from mnist_course.files import atomic_write
+
+        with atomic_write(Path(path)) as temporary, temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **self._state())
+
+    def load(self, path: str | Path) -> None:
+        """Read parameters and buffers that `save` wrote, into these layers.
+
+        Pickled objects are refused, so a file from a stranger cannot run code.
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is no such file.
+        ValueError
+            When the file is truncated, holds pickles, or other names or shapes than this
+            network. Nothing has been changed then.
+        """
+        state = self._state()
+        arrays = _read_npz(Path(path))
+        if arrays.keys() != state.keys():
+            missing, extra = sorted(state.keys() - arrays), sorted(arrays.keys() - state)
+            raise ValueError(
+                f"{path} does not fit {self.name}: missing {missing}, unexpected {extra}; "
+                "build the network the file was saved from"
+            )
+        for name, array in arrays.items():
+            require_float(f"{path}: {name}", array)
+            require_shape(f"{path}: {name}", array, state[name].shape)
+            require_finite(f"{path}: {name}", array)
+        for name, array in arrays.items():
+            state[name][...] = array
+
+    def _state(self) -> dict[str, FloatArray]:
+        return self.parameters() | self.buffers()
+
+    def _named(self, kind: str) -> dict[str, FloatArray]:
+        return {
+            f"{index}.{name}": array
+            for index, layer in enumerate(self.layers)
+            for name, array in getattr(layer, kind)().items()
+        }
+
+
+def _read_npz(path: Path) -> dict[str, FloatArray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("a single array instead of named ones")
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"{path} is not a complete .npz file of plain arrays ({error}); "
+            "save the network again with network.save(path)"
+        ) from None
