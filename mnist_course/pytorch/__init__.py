@@ -1,0 +1,1 @@
+"""The networks in PyTorch: channels first, float32, logits out."""

@@ -1,0 +1,216 @@
+"""Training and evaluating a PyTorch module on an `ImageDataset`."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional as F
+
+from mnist_course.data import ImageDataset, epoch_order, scale
+from mnist_course.errors import InputError
+from mnist_course.evaluation import Evaluation
+from mnist_course.files import atomic_write
+from mnist_course.history import History
+from mnist_course.pytorch import devices
+from mnist_course.training import Advance, run_epochs
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
+
+
+def fit(
+    model: nn.Module,
+    train: ImageDataset,
+    validation: ImageDataset | None = None,
+    *,
+    epochs: int,
+    batch_size: int = 64,
+    learning_rate: float = 1e-3,
+    optimizer: str = "adam",
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    patience: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> History:
+    """Train `model` in place with cross-entropy; chapter 7 writes this loop step by step.
+
+    Parameters
+    ----------
+    model
+        Takes float32 images (N, 1, 28, 28), returns logits (N, classes).
+    train, validation
+        The data; validation is measured after every epoch and trains nothing.
+    epochs, batch_size, learning_rate
+        The last batch of an epoch may be smaller.
+    optimizer
+        ``"sgd"`` (plain), ``"adam"`` or ``"adamw"``, otherwise with PyTorch's defaults.
+    seed
+        Fixes the order of the examples and dropout. The initial weights are the model's own.
+    device
+        ``"auto"`` or a device name; the model is left there.
+    patience, checkpoint, resume, progress
+        Early stopping, a folder to resume from, and the bar: see `mnist_course.training.run_epochs`.
+
+    Returns
+    -------
+    History
+        One entry per epoch.
+
+    Raises
+    ------
+    InputError
+        Unusable settings, a checkpoint of another run, or a loss that is no longer finite.
+    """
+    settings = {
+        "framework": "pytorch",
+        "model": type(model).__name__,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "seed": seed,
+    }
+    trainer = _Trainer(model, train, settings, devices.choose(device))
+    return run_epochs(
+        trainer,
+        train,
+        validation,
+        epochs=epochs,
+        settings=settings,
+        patience=patience,
+        checkpoint=checkpoint,
+        resume=resume,
+        progress=progress,
+    )
+
+
+class _Trainer:
+    suffix = ".safetensors"
+
+    def __init__(
+        self, model: nn.Module, train: ImageDataset, settings: dict, device: torch.device
+    ) -> None:
+        self.model = model.to(device)
+        self.images = _to_tensor(train.images).to(device)  # (N, 1, 28, 28)
+        self.labels = torch.from_numpy(train.labels.astype(np.int64)).to(device)  # (N,)
+        self.settings = settings
+        # an unknown name is refused by run_epochs, with the same words in every wing
+        rule = OPTIMIZERS.get(settings["optimizer"], torch.optim.SGD)
+        self.optimizer = rule(model.parameters(), lr=settings["learning_rate"])  # type: ignore[call-arg]
+
+    def train_epoch(self, epoch: int, advance: Advance) -> tuple[float, float]:
+        seed, batch_size = self.settings["seed"], self.settings["batch_size"]
+        torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))  # dropout
+        order = torch.from_numpy(epoch_order(len(self.labels), seed=seed, epoch=epoch))
+        order = order.to(self.labels.device)
+        # summed on the device: reading a number after each batch would stall a GPU
+        total_loss = torch.zeros((), device=order.device)
+        total_correct = torch.zeros((), device=order.device)
+        self.model.train()
+        for batch in order.split(batch_size):
+            labels = self.labels[batch]
+            logits = self.model(self.images[batch])  # (B, classes)
+            loss = F.cross_entropy(logits, labels)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            total_loss += loss.detach() * len(batch)
+            total_correct += (logits.detach().argmax(1) == labels).sum()
+            advance(len(batch))
+        return total_loss.item() / len(order), total_correct.item() / len(order)
+
+    def evaluate(self, dataset: ImageDataset) -> Evaluation:
+        return evaluate(self.model, dataset)
+
+    def save(self, path: Path) -> None:
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            for name, value in state.items():
+                if value is not None:  # plain SGD keeps an empty momentum buffer
+                    tensors[f"optimizer.{index}.{name}"] = value
+        save_file({name: value.contiguous() for name, value in tensors.items()}, path)
+
+    def load(self, path: Path) -> None:
+        tensors = _load_tensors(path)
+        model = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+        _set_weights(self.model, model, path)
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith("optimizer."):
+                _, index, name = key.split(".", 2)
+                state.setdefault(int(index), {})[name] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def predict_logits(
+    model: nn.Module, images: NDArray[np.uint8], *, batch_size: int = 500
+) -> NDArray[np.float32]:
+    """Run the network in evaluation mode over uint8 images (N, 28, 28); return logits (N, classes).
+
+    The model's training mode is restored afterwards.
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        parts = [model(part.to(device)).float().cpu() for part in _to_tensor(images).split(batch_size)]
+    model.train(was_training)
+    return torch.cat(parts).numpy()
+
+
+def evaluate(model: nn.Module, dataset: ImageDataset, *, batch_size: int = 500) -> Evaluation:
+    """Evaluate the network on every image of `dataset`, in evaluation mode, where the model is."""
+    logits = predict_logits(model, dataset.images, batch_size=batch_size)
+    return Evaluation(logits, dataset.labels, dataset.class_names)
+
+
+def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Write the network's parameters and buffers as safetensors."""
+    with atomic_write(path) as temporary:
+        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, temporary)
+
+
+def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Read weights that `save_weights` wrote into a network of the same architecture.
+
+    Raises
+    ------
+    InputError
+        Not a safetensors file, or the weights of another architecture.
+    """
+    _set_weights(model, _load_tensors(Path(path)), Path(path))
+
+
+def _load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; expected safetensors weights") from None
+    except SafetensorError as error:
+        raise InputError(f"{path} is no safetensors file: {error}; train it again") from None
+
+
+def _set_weights(model: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    if found != expected:
+        name = next(n for n in [*expected, *found] if found.get(n) != expected.get(n))
+        raise InputError(
+            f"{path} does not fit {type(model).__name__}: {name} has shape"
+            f" {found.get(name, 'none')}, expected {expected.get(name, 'none')}"
+        )
+    model.load_state_dict(weights)
+
+
+def _to_tensor(images: NDArray[np.uint8]) -> torch.Tensor:
+    return torch.from_numpy(scale(images)).unsqueeze(1)  # (N, 28, 28) -> (N, 1, 28, 28)

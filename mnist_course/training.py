@@ -1,0 +1,222 @@
+"""The loop over epochs that the three wings share.
+
+A wing knows how to train one epoch and how to write its weights. Everything around it is the same in
+NumPy, Keras and PyTorch and lives here: history, progress, early stopping, checkpoints, resuming.
+"""
+
+import json
+import math
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from mnist_course.data import ImageDataset
+from mnist_course.errors import InputError
+from mnist_course.evaluation import Evaluation
+from mnist_course.files import atomic_write
+from mnist_course.history import History
+
+OPTIMIZERS = ("sgd", "adam", "adamw")
+"""The optimizers that every wing knows by name."""
+
+Advance = Callable[[int], object]
+"""Called after each batch with the number of examples in it."""
+
+
+class Trainer(Protocol):
+    """What a wing supplies for one run."""
+
+    suffix: str
+    """Ending of its weight files, for example ``".safetensors"``."""
+
+    def train_epoch(self, epoch: int, advance: Advance) -> tuple[float, float]:
+        """Train epoch number `epoch` (from 0); return the mean loss and the accuracy.
+
+        All randomness must come from the run's seed and `epoch` alone: that is what makes a resumed
+        run equal to an uninterrupted one.
+        """
+        ...
+
+    def evaluate(self, dataset: ImageDataset) -> Evaluation:
+        """Evaluate the model as it is now."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write weights and optimizer state."""
+        ...
+
+    def load(self, path: Path) -> None:
+        """Read what `save` wrote."""
+        ...
+
+
+def run_epochs(
+    trainer: Trainer,
+    train: ImageDataset,
+    validation: ImageDataset | None,
+    *,
+    epochs: int,
+    settings: dict[str, Any],
+    patience: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> History:
+    """Train for `epochs` epochs, or fewer with early stopping.
+
+    Parameters
+    ----------
+    trainer
+        The wing's side.
+    train, validation
+        The data. The validation data are only looked at, after each epoch.
+    epochs
+        Number of epochs in all, those of a resumed run included.
+    settings
+        What defines the run; kept in the history, and a checkpoint resumes only under equal settings.
+    patience
+        Stop when the validation loss has not improved for this many epochs, and go back to the weights
+        of the best one. ``None`` trains to the end and keeps the last weights.
+    checkpoint
+        Folder for the state after every epoch. A run that is killed loses the epoch in progress only.
+    resume
+        Continue from the checkpoint if there is one.
+    progress
+        Show a bar on stderr (the environment variable ``TQDM_DISABLE=1`` turns all of them off).
+
+    Raises
+    ------
+    InputError
+        Unusable numbers, patience without validation data, or a checkpoint of another run.
+    """
+    _check(train, validation, epochs, settings, patience, checkpoint, resume)
+    settings = {**settings, "train_images": len(train)}
+    with tempfile.TemporaryDirectory() as temporary:
+        state = _State(Path(checkpoint or temporary), trainer, settings, keep=checkpoint is not None)
+        history = (state.resume() if resume else None) or History(settings=settings)
+        batches = math.ceil(len(train) / settings["batch_size"])
+        with _bar(progress, epochs * len(train), len(history) * len(train), batches) as bar:
+            for epoch in range(len(history), epochs):
+                if _exhausted(history, patience):
+                    break
+                bar.set_description(f"epoch {epoch + 1}/{epochs}")
+                start = time.perf_counter()
+                loss, accuracy = trainer.train_epoch(epoch, bar.update)
+                if not math.isfinite(loss):
+                    raise InputError(
+                        f"the loss became {loss} in epoch {epoch + 1}; lower the learning rate"
+                        f" (it is {settings['learning_rate']}) or check the data for NaN"
+                    )
+                history.train_loss.append(loss)
+                history.train_accuracy.append(accuracy)
+                if validation is not None:
+                    result = trainer.evaluate(validation)
+                    history.validation_loss.append(result.loss)
+                    history.validation_accuracy.append(result.accuracy)
+                    bar.set_postfix_str(f"validation accuracy {result.accuracy:.4f}")
+                history.seconds.append(time.perf_counter() - start)
+                state.save(history, best=patience is not None)
+        if patience is not None:
+            history.best_epoch = _best(history)
+            trainer.load(state.weights(history.best_epoch))
+    return history
+
+
+def _check(
+    train: ImageDataset,
+    validation: ImageDataset | None,
+    epochs: int,
+    settings: dict[str, Any],
+    patience: int | None,
+    checkpoint: object,
+    resume: bool,
+) -> None:
+    """Refuse a run that cannot work before it has cost anything."""
+    if not len(train):
+        raise InputError("the training data are empty; expected at least one image")
+    if validation is not None and not len(validation):
+        raise InputError("the validation data are empty; pass None to train without them")
+    whole = (("epochs", epochs), ("batch_size", settings["batch_size"]), ("patience", patience or 1))
+    for name, value in whole:
+        if value < 1:
+            raise InputError(f"{name} is {value}; expected at least 1")
+    rate = settings["learning_rate"]
+    if not (rate > 0 and math.isfinite(rate)):
+        raise InputError(f"learning_rate is {rate}; expected a positive number, for example 0.001")
+    if settings["optimizer"] not in OPTIMIZERS:
+        raise InputError(
+            f"unknown optimizer {settings['optimizer']!r}; choose one of {', '.join(OPTIMIZERS)}"
+        )
+    if patience is not None and validation is None:
+        raise InputError("early stopping needs validation data; split some off the training data")
+    if resume and checkpoint is None:
+        raise InputError("resume needs the checkpoint folder to resume from")
+
+
+def _best(history: History) -> int:
+    """Return the epoch (from 1) with the lowest validation loss, the first of equals."""
+    return 1 + min(range(len(history)), key=history.validation_loss.__getitem__)
+
+
+def _exhausted(history: History, patience: int | None) -> bool:
+    return patience is not None and len(history) > 0 and len(history) - _best(history) >= patience
+
+
+def _bar(progress: bool, total: int, done: int, batches: int) -> Any:
+    from tqdm import tqdm
+
+    quiet = {} if progress else {"disable": True}  # passing False would override TQDM_DISABLE
+    return tqdm(total=total, initial=done, unit="img", unit_scale=True, mininterval=0.5, **quiet)
+
+
+class _State:
+    """The files of a run: weights per epoch, and one JSON file that says which of them count.
+
+    Weights are written first and `checkpoint.json` last, by an atomic rename: at any moment the JSON
+    file describes a complete earlier state.
+    """
+
+    def __init__(self, folder: Path, trainer: Trainer, settings: dict[str, Any], keep: bool):
+        self.folder, self.trainer, self.settings, self.keep = folder, trainer, settings, keep
+
+    def weights(self, epoch: int) -> Path:
+        return self.folder / f"epoch-{epoch:04d}{self.trainer.suffix}"
+
+    def save(self, history: History, *, best: bool) -> None:
+        epoch = len(history)
+        wanted = {epoch} if self.keep else set()
+        if best:
+            wanted.add(_best(history))
+        if epoch in wanted:
+            with atomic_write(self.weights(epoch)) as temporary:
+                self.trainer.save(temporary)
+        if self.keep:
+            history.save(self.folder / "checkpoint.json")
+        for path in self.folder.glob(f"epoch-*{self.trainer.suffix}"):
+            if path not in {self.weights(number) for number in wanted}:
+                path.unlink()
+
+    def resume(self) -> History | None:
+        path = self.folder / "checkpoint.json"
+        if not path.exists():
+            return None
+        history = History.load(path)
+        ours = json.loads(json.dumps(self.settings))
+        differing = [
+            f"{key} was {history.settings.get(key)!r} and is {ours.get(key)!r}"
+            for key in sorted({*ours, *history.settings})
+            if ours.get(key) != history.settings.get(key)
+        ]
+        if differing:
+            raise InputError(
+                f"{self.folder} holds another run ({'; '.join(differing)});"
+                " resume with the same settings or choose another folder"
+            )
+        weights = self.weights(len(history))
+        if not weights.exists():
+            raise InputError(f"{weights} is missing; start again without resuming")
+        self.trainer.load(weights)
+        return history
