@@ -55,9 +55,10 @@ class Evaluation:
     @cached_property
     def log_probabilities(self) -> NDArray[np.float64]:
         """Log-softmax of the logits, shape (N, K), computed without overflow."""
-        shifted = self.logits.astype(np.float64)
+        shifted: NDArray[np.float64] = self.logits.astype(np.float64)
         shifted -= shifted.max(axis=1, keepdims=True)
-        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return shifted
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
@@ -67,7 +68,8 @@ class Evaluation:
     @cached_property
     def predictions(self) -> NDArray[np.intp]:
         """The class with the largest logit, shape (N,)."""
-        return self.logits.argmax(axis=1)
+        classes: NDArray[np.intp] = self.logits.argmax(axis=1)
+        return classes
 
     @property
     def loss(self) -> float:

@@ -139,9 +139,9 @@ def _check(
         raise InputError("the training data are empty; expected at least one image")
     if validation is not None and not len(validation):
         raise InputError("the validation data are empty; pass None to train without them")
-    whole = (("epochs", epochs), ("batch_size", settings["batch_size"]), ("patience", patience or 1))
+    whole = (("epochs", epochs), ("batch_size", settings["batch_size"]), ("patience", patience))
     for name, value in whole:
-        if value < 1:
+        if value is not None and value < 1:
             raise InputError(f"{name} is {value}; expected at least 1")
     rate = settings["learning_rate"]
     if not (rate > 0 and math.isfinite(rate)):
@@ -181,6 +181,8 @@ class _State:
 
     def __init__(self, folder: Path, trainer: Trainer, settings: dict[str, Any], keep: bool):
         self.folder, self.trainer, self.settings, self.keep = folder, trainer, settings, keep
+        for path in folder.glob(f".epoch-*{trainer.suffix}"):
+            path.unlink()  # half-written by a run that was killed
 
     def weights(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:04d}{self.trainer.suffix}"

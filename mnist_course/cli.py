@@ -1,0 +1,263 @@
+"""The command `mnist-course`.
+
+Bad input ends in one line on stderr and exit status 2, Ctrl-C in 130. Frameworks are imported by the
+command that needs them, so `--help` answers at once.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from mnist_course import __version__
+from mnist_course.data import DATASETS
+from mnist_course.errors import InputError
+from mnist_course.models import FRAMEWORKS, MODELS, build, wing
+from mnist_course.training import OPTIMIZERS
+
+WEIGHTS = {"numpy": "weights.npz", "keras": "weights.keras", "pytorch": "weights.safetensors"}
+RUNS = Path("runs")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+def cli() -> None:
+    """From Pixels to Fine-Tuning: train, evaluate and use the course's networks, offline."""
+
+
+@cli.command()
+@click.option("--model", default="lenet5", show_default=True, help=f"One of {', '.join(MODELS)}.")
+@click.option("--framework", default="pytorch", show_default=True, help="pytorch, keras or numpy.")
+@click.option("--data", default="mnist", show_default=True, help=f"One of {', '.join(DATASETS)}.")
+@click.option("--epochs", default=5, show_default=True)
+@click.option("--batch-size", default=64, show_default=True)
+@click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--optimizer", default="adam", show_default=True, help=f"{', '.join(OPTIMIZERS)}.")
+@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--validation",
+    default=0.0,
+    show_default=True,
+    help="Share of the training images held out and measured after every epoch.",
+)
+@click.option(
+    "--patience",
+    type=int,
+    help="Stop after this many epochs without a better validation loss (holds out a tenth by default).",
+)
+@click.option("--device", default="auto", show_default=True, help="PyTorch only: auto, cpu, cuda, mps.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write  [runs/MODEL-FRAMEWORK].")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run in the same folder.")
+def train(
+    model: str,
+    framework: str,
+    data: str,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    optimizer: str,
+    seed: int,
+    validation: float,
+    patience: int | None,
+    device: str,
+    out: Path | None,
+    resume: bool,
+) -> None:
+    """Train a network and write its weights, history and learning curve."""
+    from mnist_course.data import load
+
+    training = wing(framework, "training")
+    network = build(model, framework, seed=seed)
+    training_data, held_out = load(data, "train"), None
+    if patience is not None and not validation:
+        validation = 0.1
+    if validation:
+        training_data, held_out = training_data.split(1 - validation, seed=seed)
+    folder = _writable(out or RUNS / f"{model}-{framework}")
+    options: dict[str, Any] = {"device": device} if framework == "pytorch" else {}
+    try:
+        history = training.fit(
+            network,
+            training_data,
+            held_out,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            optimizer=optimizer,
+            seed=seed,
+            patience=patience,
+            checkpoint=folder / "checkpoint",
+            resume=resume,
+            **options,
+        )
+    except KeyboardInterrupt:
+        click.echo(f"interrupted; the same command with --resume continues in {folder}", err=True)
+        raise
+    history.settings |= {"model": model, "data": data}
+    training.save_weights(network, folder / WEIGHTS[framework])
+    history.save(folder / "history.json")
+    _draw(history, folder / "learning_curve.png")
+    result = training.evaluate(network, load(data, "test"))
+    click.echo(f"test {result!r}")
+    click.echo(f"wrote {WEIGHTS[framework]}, history.json and learning_curve.png to {folder}")
+
+
+@cli.command()
+@click.option("--from", "folder", type=click.Path(path_type=Path), help="A folder that train wrote.")
+@click.option("--data", default=None, help=f"{', '.join(DATASETS)}  [what it was trained on].")
+@click.option("--split", default="test", show_default=True, help="test or train.")
+def evaluate(folder: Path | None, data: str | None, split: str) -> None:
+    """Print a trained network's accuracy with its interval, and precision, recall and F1 per class."""
+    from mnist_course.data import load
+
+    network, training, settings = _trained(folder)
+    name = data or settings["data"]
+    result = training.evaluate(network, load(name, split))
+    click.echo(f"{settings['model']} ({settings['framework']}) on {name} {split}")
+    click.echo(result.report())
+
+
+@cli.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
+@click.option("--from", "folder", type=click.Path(path_type=Path), help="A folder that train wrote.")
+def predict(images: tuple[Path, ...], folder: Path | None) -> None:
+    """Classify grey pictures of single digits."""
+    import numpy as np
+
+    from mnist_course.data import ImageDataset, load
+    from mnist_course.data.pictures import read_picture
+    from mnist_course.evaluation import Evaluation
+
+    pixels = np.stack([read_picture(path) for path in images])  # (N, 28, 28)
+    network, training, settings = _trained(folder)
+    unlabelled = ImageDataset(
+        pixels, np.zeros(len(pixels), np.uint8), load(settings["data"], "test").class_names
+    )
+    logits = training.predict_logits(network, unlabelled.images)
+    result = Evaluation(logits, unlabelled.labels, unlabelled.class_names)
+    for path, probabilities in zip(images, result.probabilities, strict=True):
+        best, second = np.argsort(-probabilities)[:2]
+        names = unlabelled.class_names
+        click.echo(
+            f"{path}: {names[best]}  ({probabilities[best]:.1%};"
+            f" then {names[second]}, {probabilities[second]:.1%})"
+        )
+
+
+@cli.group()
+def data() -> None:
+    """Look at, verify and export the embedded data."""
+
+
+@data.command()
+def info() -> None:
+    """List the data sets."""
+    from mnist_course.data import load
+
+    click.echo("data set   split  images  classes")
+    for name in DATASETS:
+        for split in ("train", "test"):
+            images = load(name, split)
+            click.echo(
+                f"{name:<9}  {split:<5}  {len(images):6d}  {', '.join(images.class_names)}"
+                f"  ({images.counts().min()} to {images.counts().max()} images each)"
+            )
+
+
+@data.command()
+def verify() -> None:
+    """Check every embedded file against its SHA-256."""
+    from mnist_course.data.idx import read_idx
+    from mnist_course.data.loading import ARCHIVES, SHA256
+
+    for name, sha256 in SHA256.items():
+        array = read_idx(ARCHIVES / f"{name}.xz", sha256=sha256)
+        click.echo(f"ok  {sha256}  {name}  {array.shape}")
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--format", "layout", default="idx", show_default=True, help="idx, npz or torchvision.")
+def export(folder: Path, layout: str) -> None:
+    """Write MNIST into FOLDER for other software."""
+    from mnist_course.data.export import export_mnist
+
+    for path in export_mnist(_writable(folder), layout):
+        click.echo(f"wrote {path}")
+
+
+def _writable(folder: Path) -> Path:
+    """Create `folder`, or say why it cannot be written before any time is spent."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{folder} is a file, or lies in one; name a folder to write into") from None
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{folder} is not writable; choose another folder with --out")
+    return folder
+
+
+def _trained(folder: Path | None) -> tuple[Any, Any, dict[str, Any]]:
+    """Load the network that `train` left in `folder`, or in the newest folder under runs/."""
+    from mnist_course.history import History
+
+    if folder is None:
+        finished = sorted(RUNS.glob("*/history.json"), key=lambda path: path.stat().st_mtime)
+        if not finished:
+            raise InputError("no trained network under runs/; run mnist-course train, or use --from")
+        folder = finished[-1].parent
+    if not (folder / "history.json").exists():
+        raise InputError(f"{folder} holds no history.json; name a folder that train wrote")
+    settings = History.load(folder / "history.json").settings
+    framework = settings.get("framework")
+    if framework not in FRAMEWORKS or settings.get("model") not in MODELS:
+        raise InputError(f"{folder}/history.json names no network of this course; train it again")
+    settings.setdefault("data", "mnist")
+    network = build(settings["model"], framework)
+    training = wing(framework, "training")
+    training.load_weights(network, folder / WEIGHTS[framework])
+    return network, training, settings
+
+
+def _draw(history: Any, path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    import matplotlib.pyplot as plt
+
+    from mnist_course import plotting
+    from mnist_course.files import atomic_write
+
+    plotting.use_style()
+    axes = plotting.learning_curves(history)
+    figure = axes.figure if hasattr(axes, "figure") else axes[0].figure
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+    plt.close(figure)
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"mnist-course: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
+def main() -> None:
+    """Run the command line; turn what the user can cause into one line and an exit status."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except click.ClickException as error:
+        hint = "; see mnist-course --help" if isinstance(error, click.UsageError) else ""
+        _fail(error.format_message() + hint)
+    except InputError as error:
+        _fail(str(error))
+    except BrokenPipeError:  # `mnist-course data info | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        _fail(f"cannot read or write{where}: {error.strerror or error}")
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,185 @@
+"""Training and evaluating a Keras model on an `ImageDataset`."""
+
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_course.data import ImageDataset, epoch_order, scale
+from mnist_course.errors import InputError
+from mnist_course.evaluation import Evaluation
+from mnist_course.files import atomic_write
+from mnist_course.history import History
+from mnist_course.training import Advance, run_epochs
+
+OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
+    "sgd": keras.optimizers.SGD,
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+}
+
+
+def fit(
+    model: keras.Model,
+    train: ImageDataset,
+    validation: ImageDataset | None = None,
+    *,
+    epochs: int,
+    batch_size: int = 64,
+    learning_rate: float = 1e-3,
+    optimizer: str = "adam",
+    seed: int = 0,
+    patience: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> History:
+    """Train `model` in place with cross-entropy, by `keras.Model.fit`, one call per epoch.
+
+    Parameters
+    ----------
+    model
+        Takes float32 images (N, 28, 28, 1), returns logits (N, classes).
+    train, validation
+        The data; validation is measured after every epoch and trains nothing.
+    epochs, batch_size, learning_rate
+        The last batch of an epoch may be smaller.
+    optimizer
+        ``"sgd"`` (plain), ``"adam"`` or ``"adamw"``, otherwise with Keras's defaults.
+    seed
+        Fixes the order of the examples. The initial weights, and dropout, are the model's own.
+    patience, checkpoint, resume, progress
+        Early stopping, a folder to resume from, and the bar: see `mnist_course.training.run_epochs`.
+
+    Returns
+    -------
+    History
+        One entry per epoch.
+
+    Raises
+    ------
+    InputError
+        Unusable settings, a checkpoint of another run, or a loss that is no longer finite.
+    """
+    settings = {
+        "framework": "keras",
+        "model": model.name,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "seed": seed,
+    }
+    trainer = _Trainer(model, train, settings)
+    return run_epochs(
+        trainer,
+        train,
+        validation,
+        epochs=epochs,
+        settings=settings,
+        patience=patience,
+        checkpoint=checkpoint,
+        resume=resume,
+        progress=progress,
+    )
+
+
+class _Trainer:
+    suffix = ".keras"
+
+    def __init__(self, model: keras.Model, train: ImageDataset, settings: dict[str, Any]) -> None:
+        self.model, self.settings = model, settings
+        self.images = _add_channel(train.images)  # (N, 28, 28, 1)
+        self.labels = train.labels.astype(np.int32)  # (N,)
+        # an unknown name is refused by run_epochs, with the same words in every wing
+        rule = OPTIMIZERS.get(settings["optimizer"], keras.optimizers.SGD)
+        model.compile(
+            optimizer=rule(learning_rate=settings["learning_rate"]),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+        model.optimizer.build(model.trainable_variables)  # so that `load` has somewhere to put its state
+
+    def train_epoch(self, epoch: int, advance: Advance) -> tuple[float, float]:
+        batch_size = self.settings["batch_size"]
+        order = epoch_order(len(self.labels), seed=self.settings["seed"], epoch=epoch)
+        result = self.model.fit(
+            self.images[order],
+            self.labels[order],
+            batch_size=batch_size,
+            shuffle=False,  # the order above is the same in all three wings
+            verbose=0,
+            callbacks=[_Bar(advance, len(order), batch_size)],
+        )
+        return result.history["loss"][0], result.history["accuracy"][0]
+
+    def evaluate(self, dataset: ImageDataset) -> Evaluation:
+        return evaluate(self.model, dataset)
+
+    def save(self, path: Path) -> None:
+        self.model.save(path)
+
+    def load(self, path: Path) -> None:
+        _load(self.model, path)
+
+
+class _Bar(keras.callbacks.Callback):
+    """Hands Keras's batches to the progress bar of the run."""
+
+    def __init__(self, advance: Advance, examples: int, batch_size: int) -> None:
+        super().__init__()
+        self.advance, self.examples, self.batch_size = advance, examples, batch_size
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.advance(min(self.batch_size, self.examples - batch * self.batch_size))
+
+
+def predict_logits(
+    model: keras.Model, images: NDArray[np.uint8], *, batch_size: int = 500
+) -> NDArray[np.float32]:
+    """Run the network over uint8 images (N, 28, 28); return logits (N, classes)."""
+    return np.asarray(model.predict(_add_channel(images), batch_size=batch_size, verbose=0))
+
+
+def evaluate(model: keras.Model, dataset: ImageDataset, *, batch_size: int = 500) -> Evaluation:
+    """Evaluate the network on every image of `dataset`."""
+    logits = predict_logits(model, dataset.images, batch_size=batch_size)
+    return Evaluation(logits, dataset.labels, dataset.class_names)
+
+
+def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Write the model as a ``.keras`` file."""
+    with atomic_write(path) as temporary:
+        model.save(temporary)
+
+
+def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Read the weights of a ``.keras`` file into a network of the same architecture.
+
+    Only numbers are taken from the file; no layer or function that it describes is built or run.
+
+    Raises
+    ------
+    InputError
+        Not a ``.keras`` file, or the weights of another architecture.
+    """
+    _load(model, Path(path))
+
+
+def _load(model: keras.Model, path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path} does not exist; expected a .keras file")
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{path} is no .keras file; train it again")
+    try:
+        model.load_weights(path)
+    except Exception as error:  # Keras, h5py and zipfile each have their own
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{path} does not fit the model {model.name}: {reason}") from error
+
+
+def _add_channel(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return scale(images)[..., np.newaxis]  # (N, 28, 28) -> (N, 28, 28, 1)
