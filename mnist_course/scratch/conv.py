@@ -3,20 +3,27 @@
 As in every deep-learning library, the "convolution" of a layer is a cross-correlation: the
 kernel is not flipped. `conv2d(images, kernels[::-1, ::-1])` is the mathematician's convolution.
 
+How it is fast: `im2col` writes what the kernel sees at each position into one column, and one
+matrix product does the rest. The batch is kept innermost in memory, so that a column matrix is
+filled by long contiguous copies, and the positions are taken in bands of rows, so that it stays
+in the cache. The result has the shape (N, H, W, C) and the memory order (C, H, W, N); NumPy's
+strides make that invisible, and the next layer finds its input in the order it likes.
+
 The chapter that derives it: chapters/02_convolution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 
 from mnist_course.scratch import conv_methods
 from mnist_course.scratch.arrays import (
     FloatArray,
+    Pair,
     require_float,
     require_same_dtype,
     require_shape,
@@ -24,6 +31,9 @@ from mnist_course.scratch.arrays import (
 from mnist_course.scratch.geometry import Geometry, Padding, resolve
 
 Method = Literal["im2col", "loops", "fft"]
+
+# A band's column matrix stays below this many bytes: it is read twice while in the cache.
+BAND_BYTES = 6 * 2**20
 
 
 def conv2d(
@@ -72,13 +82,12 @@ def conv2d(
            [4., 6., 4.]])
     """
     geometry = check(images, kernels, bias, stride, padding, dilation)
-    padded = pad(images, geometry)
     if method == "im2col":
-        out = _im2col(padded, kernels, geometry)
+        out = forward(images, kernels, geometry)
     elif method == "loops":
-        out = conv_methods.loops(padded, kernels, geometry)
+        out = conv_methods.loops(conv_methods.pad(images, geometry), kernels, geometry)
     elif method == "fft":
-        out = conv_methods.fft(padded, kernels, geometry)
+        out = conv_methods.fft(conv_methods.pad(images, geometry), kernels, geometry)
     else:
         raise ValueError(f"method is {method!r}, expected 'im2col', 'loops' or 'fft'")
     if bias is not None:
@@ -123,73 +132,123 @@ def conv2d_backward(
     require_float("d_out", d_out, ndim=4)
     require_same_dtype(d_out=d_out, images=images)
     require_shape("d_out", d_out, (len(images), *geometry.output, kernels.shape[3]))
-    d_rows = d_out.reshape(-1, kernels.shape[3])  # (N H' W', O)
-    columns = im2col(pad(images, geometry), kernels.shape[:2], geometry)
-    d_kernels = (columns.T @ d_rows).reshape(kernels.shape)
-    d_columns = d_rows @ kernels.reshape(-1, kernels.shape[3]).T
-    d_images = col2im(d_columns, images.shape, kernels.shape[:2], geometry)
-    return d_images, d_kernels, d_rows.sum(axis=0)
+    d_images, d_kernels = backward(d_out, images, kernels, geometry)
+    return d_images, d_kernels, d_out.sum(axis=(0, 1, 2))
 
 
-def im2col(padded: FloatArray, kernel_size: tuple[int, int], geometry: Geometry) -> FloatArray:
-    """Copy what the kernel sees at each position into one row: (N H' W', kh kw C).
+def forward(images: FloatArray, kernels: FloatArray, geometry: Geometry) -> FloatArray:
+    """Compute `conv2d` for checked arguments, without bias."""
+    kh, kw, _, outputs = kernels.shape
+    padded = pad(images, geometry)
+    matrix = kernels.reshape(-1, outputs).T  # (O, kh kw C)
+    out = np.empty((outputs, *geometry.output, len(images)), images.dtype)
+    for band in bands(kernels, len(images), geometry):
+        columns = im2col(padded, (kh, kw), geometry, band)
+        np.matmul(matrix, columns, out=out[:, band].reshape(outputs, -1))
+    return out.transpose(3, 1, 2, 0)  # (N, H', W', O)
 
-    `padded` is the padded batch (N, H + top + bottom, W + left + right, C).
+
+def backward(
+    d_out: FloatArray,
+    images: FloatArray,
+    kernels: FloatArray,
+    geometry: Geometry,
+    *,
+    input_gradient: bool = True,
+) -> tuple[FloatArray, FloatArray]:
+    """Compute d_images and d_kernels for checked arguments.
+
+    Without `input_gradient`, which a network's first layer does not need, d_images is empty.
     """
-    return windows(padded, kernel_size, geometry).reshape(
-        -1, kernel_size[0] * kernel_size[1] * padded.shape[3]
+    kh, kw, _, outputs = kernels.shape
+    padded = pad(images, geometry)
+    matrix = kernels.reshape(-1, outputs)  # (kh kw C, O)
+    d_padded = np.zeros_like(padded) if input_gradient else np.empty(0, images.dtype)
+    d_matrix = np.zeros_like(matrix)
+    for band in bands(kernels, len(images), geometry):
+        d_band = d_out[:, band].transpose(3, 1, 2, 0).reshape(outputs, -1)  # (O, positions)
+        columns = im2col(padded, (kh, kw), geometry, band)
+        d_matrix += columns @ d_band.T
+        if input_gradient:
+            np.matmul(matrix, d_band, out=columns)
+            col2im(columns, d_padded, (kh, kw), geometry, band)
+    d_kernels = d_matrix.reshape(kernels.shape)
+    if not input_gradient:
+        return d_padded, d_kernels
+    (top, _), (left, _) = geometry.padding
+    rows, cols = slice(top, top + images.shape[1]), slice(left, left + images.shape[2])
+    return d_padded[:, rows, cols].transpose(3, 1, 2, 0), d_kernels
+
+
+def im2col(
+    padded: FloatArray, kernel_size: Pair, geometry: Geometry, band: slice | None = None
+) -> FloatArray:
+    """Copy what the kernel sees at each position into one column.
+
+    Parameters
+    ----------
+    padded : array (C, H + top + bottom, W + left + right, N)
+        A padded batch, contiguous, as `pad` makes it.
+    kernel_size : (rows, columns)
+    geometry : Geometry
+    band : slice, optional
+        The rows of the output to make columns for; by default all.
+
+    Returns
+    -------
+    array (kh kw C, rows W' N)
+        In the row order of `kernels.reshape(-1, O)`.
+    """
+    (kh, kw), (sy, sx), (dy, dx) = kernel_size, geometry.stride, geometry.dilation
+    start, stop = (0, geometry.output[0]) if band is None else (band.start, band.stop)
+    channels, _, _, n = padded.shape
+    by_channel, by_row, by_column, by_image = padded.strides
+    seen = as_strided(  # (kh, kw, C, rows, W', N), a view: no pixel is copied yet
+        padded[:, start * sy :],
+        (kh, kw, channels, stop - start, geometry.output[1], n),
+        (dy * by_row, dx * by_column, by_channel, sy * by_row, sx * by_column, by_image),
+        writeable=False,
     )
+    return seen.reshape(kh * kw * channels, -1)
 
 
 def col2im(
     d_columns: FloatArray,
-    image_shape: tuple[int, ...],
-    kernel_size: tuple[int, int],
+    d_padded: FloatArray,
+    kernel_size: Pair,
     geometry: Geometry,
-) -> FloatArray:
-    """Add each entry of `d_columns` (N H' W', kh kw C) to its pixel: the transpose of `im2col`.
-
-    Returns (N, H, W, C): the zeros that `pad` added are cut off.
-    """
-    n, height, width, channels = image_shape
-    (top, bottom), (left, right) = geometry.padding
-    taps = d_columns.reshape(n, *geometry.output, *kernel_size, channels)
-    d_padded = np.zeros(
-        (n, height + top + bottom, width + left + right, channels), dtype=d_columns.dtype
-    )
-    for p in range(kernel_size[0]):
-        for q in range(kernel_size[1]):
-            d_padded[:, *tap(p, q, geometry)] += taps[:, :, :, p, q]
-    return d_padded[:, top : top + height, left : left + width]
+    band: slice | None = None,
+) -> None:
+    """Add each entry of `d_columns` to its pixel of `d_padded`: the transpose of `im2col`."""
+    (kh, kw), (sy, sx), (dy, dx) = kernel_size, geometry.stride, geometry.dilation
+    start, stop = (0, geometry.output[0]) if band is None else (band.start, band.stop)
+    channels, _, _, n = d_padded.shape
+    taps = d_columns.reshape(kh, kw, channels, stop - start, geometry.output[1], n)
+    for p in range(kh):
+        rows = slice(start * sy + p * dy, (stop - 1) * sy + p * dy + 1, sy)
+        for q in range(kw):
+            columns = slice(q * dx, (geometry.output[1] - 1) * sx + q * dx + 1, sx)
+            d_padded[:, rows, columns] += taps[p, q]
 
 
-def tap(p: int, q: int, geometry: Geometry) -> tuple[slice, slice]:
-    """Return the rows and columns that kernel entry (p, q) meets over all positions."""
-    rows, columns = (
-        slice(k * d, k * d + (count - 1) * s + 1, s)
-        for k, d, s, count in zip(
-            (p, q), geometry.dilation, geometry.stride, geometry.output, strict=True
-        )
-    )
-    return rows, columns
-
-
-def windows(padded: FloatArray, kernel_size: tuple[int, int], geometry: Geometry) -> FloatArray:
-    """View the padded batch as (N, H', W', kh, kw, C) without copying a pixel."""
-    (dy, dx), (sy, sx) = geometry.dilation, geometry.stride
-    reach = (dy * (kernel_size[0] - 1) + 1, dx * (kernel_size[1] - 1) + 1)
-    view = sliding_window_view(padded, reach, axis=(1, 2))  # (N, rows, columns, C, reach)
-    return view[:, ::sy, ::sx, :, ::dy, ::dx].transpose(0, 1, 2, 4, 5, 3)
+def bands(kernels: FloatArray, n: int, geometry: Geometry) -> Iterator[slice]:
+    """Cut the output's rows into bands whose column matrix is at most BAND_BYTES."""
+    kh, kw, channels, _ = kernels.shape
+    rows, columns = geometry.output
+    bytes_per_row = kh * kw * channels * columns * n * kernels.itemsize
+    step = max(1, BAND_BYTES // max(bytes_per_row, 1))
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
 def pad(images: FloatArray, geometry: Geometry) -> FloatArray:
-    """Surround images (N, H, W, C) with the geometry's zeros; without any, return them as is."""
+    """Surround images (N, H, W, C) with zeros, as an array (C, H + ..., W + ..., N)."""
+    turned = images.transpose(3, 1, 2, 0)
     if not geometry.is_padded:
-        return images
+        return np.ascontiguousarray(turned)
     n, height, width, channels = images.shape
     (top, bottom), (left, right) = geometry.padding
-    padded = np.zeros((n, height + top + bottom, width + left + right, channels), dtype=images.dtype)
-    padded[:, top : top + height, left : left + width] = images
+    padded = np.zeros((channels, height + top + bottom, width + left + right, n), images.dtype)
+    padded[:, top : top + height, left : left + width] = turned
     return padded
 
 
@@ -216,9 +275,3 @@ def check(
         require_shape("bias", bias, (kernels.shape[3],))
     kernel_size = (kernels.shape[0], kernels.shape[1])
     return resolve((images.shape[1], images.shape[2]), kernel_size, stride, padding, dilation)
-
-
-def _im2col(padded: FloatArray, kernels: FloatArray, geometry: Geometry) -> FloatArray:
-    columns = im2col(padded, kernels.shape[:2], geometry)
-    flat = columns @ kernels.reshape(-1, kernels.shape[3])  # (N H' W', O)
-    return flat.reshape(len(padded), *geometry.output, kernels.shape[3])

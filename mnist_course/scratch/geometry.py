@@ -18,6 +18,14 @@ class Geometry(NamedTuple):
     padding: tuple[Pair, Pair]  # ((top, bottom), (left, right))
     output: Pair
 
+    def tap(self, p: int, q: int) -> tuple[slice, slice]:
+        """Return the rows and columns of the image that kernel entry (p, q) meets."""
+        rows, columns = (
+            slice(k * d, k * d + (count - 1) * s + 1, s)
+            for k, d, s, count in zip((p, q), self.dilation, self.stride, self.output, strict=True)
+        )
+        return rows, columns
+
     @property
     def is_padded(self) -> bool:
         """Whether any row or column of zeros is added."""

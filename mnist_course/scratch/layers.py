@@ -201,14 +201,19 @@ class Conv2D(_Weighted):
         )
 
     def backward(self, d_out: FloatArray) -> FloatArray:
-        d_x, self.d_weight[...], self.d_bias[...] = conv.conv2d_backward(
-            d_out,
-            self._remembered(self._x),
-            self.weight,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
+        return self._backward(d_out, input_gradient=True)
+
+    def backward_parameters(self, d_out: FloatArray) -> None:
+        self._backward(d_out, input_gradient=False)
+
+    def _backward(self, d_out: FloatArray, *, input_gradient: bool) -> FloatArray:
+        x, options = self._remembered(self._x), (self.stride, self.padding, self.dilation)
+        geometry = conv.check(x, self.weight, self.bias, *options)
+        require_shape("d_out", d_out, (len(x), *geometry.output, len(self.bias)))
+        d_x, self.d_weight[...] = conv.backward(
+            d_out, x, self.weight, geometry, input_gradient=input_gradient
         )
+        d_out.sum(axis=(0, 1, 2), out=self.d_bias)
         return d_x
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -273,7 +278,8 @@ class Flatten(Layer):
     def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
         require_float("x", x)
         self._shape = x.shape if training else None
-        return x.reshape(len(x), -1)
+        # The batch innermost in memory, as the convolutions leave it: nothing is turned around.
+        return np.moveaxis(x, 0, -1).reshape(-1, len(x)).T
 
     def backward(self, d_out: FloatArray) -> FloatArray:
         if self._shape is None:

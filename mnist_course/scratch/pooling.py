@@ -17,7 +17,6 @@ from mnist_course.scratch.arrays import (
     require_same_dtype,
     require_shape,
 )
-from mnist_course.scratch.conv import tap
 from mnist_course.scratch.geometry import Geometry, pair, resolve
 
 
@@ -68,11 +67,12 @@ def max_pool2d_backward(
     _check_gradient(d_out, images, geometry)
     out = max_pool2d(images, window, geometry.stride)
     d_images = np.zeros_like(images)
-    open_windows = np.ones_like(out, dtype=bool)  # no winner found yet
+    decided = np.zeros_like(out, dtype=bool)  # windows whose winner has been found
     for rows, columns in _taps(window, geometry):
-        wins = open_windows & (images[:, rows, columns] == out)
+        wins = images[:, rows, columns] == out
+        np.greater(wins, decided, out=wins)
+        decided |= wins
         d_images[:, rows, columns] += d_out * wins
-        open_windows &= ~wins
     return d_images
 
 
@@ -115,7 +115,7 @@ def _geometry(
 
 
 def _taps(window: Pair, geometry: Geometry) -> Iterator[tuple[slice, slice]]:
-    return (tap(p, q, geometry) for p in range(window[0]) for q in range(window[1]))
+    return (geometry.tap(p, q) for p in range(window[0]) for q in range(window[1]))
 
 
 def _check_gradient(d_out: FloatArray, images: FloatArray, geometry: Geometry) -> None:
