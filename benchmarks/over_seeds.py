@@ -40,9 +40,14 @@ def surroundings() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """Return the commit that is checked out, marked when tracked files differ from it."""
-    describe = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+    """Return the commit that is checked out, marked if the package or a benchmark differs from it."""
+
+    def git(*command: str) -> str:
+        done = subprocess.run(["git", *command], cwd=HERE, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "*.py", "../mnist_course")
+    return git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
 
 
 def run(seed: int, recipe: dict[str, Any]) -> dict[str, Any]:
