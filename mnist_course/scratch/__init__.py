@@ -36,6 +36,7 @@ from mnist_course.scratch.losses import (
     binary_cross_entropy,
     binary_cross_entropy_gradient,
     cross_entropy,
+    cross_entropy_and_gradient,
     cross_entropy_gradient,
     mean_squared_error,
     mean_squared_error_gradient,
@@ -57,15 +58,16 @@ from mnist_course.scratch.pooling import (
 )
 from mnist_course.scratch.regularization import BatchNorm, Dropout
 from mnist_course.scratch.schedules import cosine, one_cycle, step_decay
+from mnist_course.scratch.training import evaluate, fit, predict_probabilities
 
 __all__ = [
     "SGD", "Adam", "AdamW", "AvgPool2D", "BatchNorm", "Conv2D", "Dense", "Dropout", "Flatten",
     "Layer", "MaxPool2D", "Optimizer", "ReLU", "Sequential", "Sigmoid", "Tanh", "avg_pool2d",
     "avg_pool2d_backward", "binary_cross_entropy", "binary_cross_entropy_gradient",
     "check_gradients", "conv2d", "conv2d_backward", "cosine", "cross_entropy",
-    "cross_entropy_gradient", "dense_cnn", "lenet5", "log_softmax", "max_pool2d",
-    "max_pool2d_backward", "mean_squared_error", "mean_squared_error_gradient",
-    "numerical_gradient", "one_cycle", "relu", "relu_backward", "sigmoid", "sigmoid_backward",
-    "simple_cnn", "single_conv_cnn", "small_cnn", "softmax", "softmax_backward", "step_decay",
-    "tanh", "tanh_backward",
+    "cross_entropy_and_gradient", "cross_entropy_gradient", "dense_cnn", "evaluate", "fit",
+    "lenet5", "log_softmax", "max_pool2d", "max_pool2d_backward", "mean_squared_error",
+    "mean_squared_error_gradient", "numerical_gradient", "one_cycle", "predict_probabilities",
+    "relu", "relu_backward", "sigmoid", "sigmoid_backward", "simple_cnn", "single_conv_cnn",
+    "small_cnn", "softmax", "softmax_backward", "step_decay", "tanh", "tanh_backward",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mnist_course.scratch.activations import log_softmax, sigmoid, softmax
+from mnist_course.scratch.activations import log_softmax, sigmoid
 from mnist_course.scratch.arrays import (
     FloatArray,
     IntArray,
@@ -46,12 +46,7 @@ def cross_entropy(logits: FloatArray, labels: IntArray, *, label_smoothing: floa
     >>> cross_entropy(np.zeros((1, 10)), np.array([3]))  # doctest: +ELLIPSIS
     2.30258...
     """
-    _check_classification(logits, labels, label_smoothing)
-    log_p = log_softmax(logits)  # (N, K)
-    loss = -log_p[np.arange(len(labels)), labels].mean()
-    if label_smoothing:
-        loss = (1 - label_smoothing) * loss - label_smoothing * log_p.mean()
-    return float(loss)
+    return cross_entropy_and_gradient(logits, labels, label_smoothing=label_smoothing)[0]
 
 
 def cross_entropy_gradient(
@@ -61,13 +56,28 @@ def cross_entropy_gradient(
 
     Parameters and errors are those of `cross_entropy`.
     """
+    return cross_entropy_and_gradient(logits, labels, label_smoothing=label_smoothing)[1]
+
+
+def cross_entropy_and_gradient(
+    logits: FloatArray, labels: IntArray, *, label_smoothing: float = 0.0
+) -> tuple[float, FloatArray]:
+    """Return both at once, as training needs them: the logarithms are computed once.
+
+    Parameters and errors are those of `cross_entropy`.
+    """
     _check_classification(logits, labels, label_smoothing)
-    d_logits = softmax(logits)
+    rows = np.arange(len(labels))
+    log_p = log_softmax(logits)  # (N, K)
+    loss = -log_p[rows, labels].mean()
+    if label_smoothing:
+        loss = (1 - label_smoothing) * loss - label_smoothing * log_p.mean()
+    d_logits: FloatArray = np.exp(log_p)
     if label_smoothing:
         d_logits -= label_smoothing / logits.shape[1]
-    d_logits[np.arange(len(labels)), labels] -= 1 - label_smoothing
+    d_logits[rows, labels] -= 1 - label_smoothing
     d_logits /= len(labels)
-    return d_logits
+    return float(loss), d_logits
 
 
 def binary_cross_entropy(

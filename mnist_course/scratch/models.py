@@ -6,13 +6,29 @@ Every function takes the seed of the initial weights and returns a `Sequential` 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import DTypeLike
 
+from mnist_course.errors import InputError
 from mnist_course.scratch.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 from mnist_course.scratch.network import Sequential
 
 DIGITS = (28, 28, 1)
+
+
+def build(name: str, *, seed: int = 0) -> Sequential:
+    """Build a network by name; its weights depend on `seed` alone.
+
+    Raises
+    ------
+    InputError
+        The name is unknown.
+    """
+    if name not in MODELS:
+        raise InputError(f"unknown model {name!r}; choose one of {', '.join(MODELS)}")
+    return MODELS[name](seed)
 
 
 def lenet5(seed: int = 0, *, dtype: DTypeLike = np.float32) -> Sequential:
@@ -101,3 +117,12 @@ def _block(
         ReLU(),
         MaxPool2D(2),
     ]
+
+
+MODELS: dict[str, Callable[[int], Sequential]] = {
+    "lenet5": lenet5,
+    "simple_cnn": simple_cnn,
+    "dense_cnn": dense_cnn,
+    "small_cnn": small_cnn,
+    "single_conv_cnn": single_conv_cnn,
+}

@@ -5,15 +5,13 @@ The chapter that trains one: chapters/05_cnn_from_scratch.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mnist_course.scratch.arrays import FloatArray, require_finite, require_float, require_shape
+from mnist_course.files import atomic_write
+from mnist_course.scratch import npz
+from mnist_course.scratch.arrays import FloatArray, require_finite, require_float
 from mnist_course.scratch.layers import Layer, Shape
 
 if TYPE_CHECKING:
@@ -138,42 +136,26 @@ class Sequential(Layer):
 
         return training.evaluate(self, dataset, **options)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write parameters and buffers to `path` as .npz, whole or not at all."""
-        from mnist_course.files import atomic_write
+        with atomic_write(path) as temporary:
+            npz.write(temporary, self.state())
 
-        with atomic_write(Path(path)) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **self._state())
-
-    def load(self, path: str | Path) -> None:
+    def load(self, path: str | os.PathLike[str]) -> None:
         """Read parameters and buffers that `save` wrote, into these layers.
 
         Pickled objects are refused, so a file from a stranger cannot run code.
 
         Raises
         ------
-        FileNotFoundError
-            When there is no such file.
-        ValueError
-            When the file is truncated, holds pickles, or other names or shapes than this
-            network. Nothing has been changed then.
+        InputError
+            A ValueError: the file is missing, truncated, holds pickles, or has other names or
+            shapes than this network. Nothing has been changed then.
         """
-        state = self._state()
-        arrays = _read_npz(Path(path))
-        if arrays.keys() != state.keys():
-            missing, extra = sorted(state.keys() - arrays), sorted(arrays.keys() - state)
-            raise ValueError(
-                f"{path} does not fit {self.name}: missing {missing}, unexpected {extra}; "
-                "build the network the file was saved from"
-            )
-        for name, array in arrays.items():
-            require_float(f"{path}: {name}", array)
-            require_shape(f"{path}: {name}", array, state[name].shape)
-            require_finite(f"{path}: {name}", array)
-        for name, array in arrays.items():
-            state[name][...] = array
+        npz.assign(self.state(), npz.read(path), path, self.name)
 
-    def _state(self) -> dict[str, FloatArray]:
+    def state(self) -> dict[str, FloatArray]:
+        """Return parameters and buffers: all that evaluation needs."""
         return self.parameters() | self.buffers()
 
     def _named(self, kind: str) -> dict[str, FloatArray]:
@@ -182,18 +164,3 @@ class Sequential(Layer):
             for index, layer in enumerate(self.layers)
             for name, array in getattr(layer, kind)().items()
         }
-
-
-def _read_npz(path: Path) -> dict[str, FloatArray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("a single array instead of named ones")
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(
-            f"{path} is not a complete .npz file of plain arrays ({error}); "
-            "save the network again with network.save(path)"
-        ) from None
