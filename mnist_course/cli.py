@@ -94,7 +94,7 @@ def train(
         )
     except KeyboardInterrupt:
         click.echo(f"interrupted; the same command with --resume continues in {folder}", err=True)
-        raise
+        raise click.exceptions.Exit(130) from None
     history.settings |= {"model": model, "data": data}
     training.save_weights(network, folder / WEIGHTS[framework])
     history.save(folder / "history.json")

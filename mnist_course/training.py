@@ -54,7 +54,7 @@ class Trainer(Protocol):
 
 
 def run_epochs(
-    trainer: Trainer,
+    prepare: Callable[[], Trainer],
     train: ImageDataset,
     validation: ImageDataset | None,
     *,
@@ -69,8 +69,8 @@ def run_epochs(
 
     Parameters
     ----------
-    trainer
-        The wing's side.
+    prepare
+        Returns the wing's side; called once, after the settings have been found usable.
     train, validation
         The data. The validation data are only looked at, after each epoch.
     epochs
@@ -94,6 +94,7 @@ def run_epochs(
     """
     _check(train, validation, epochs, settings, patience, checkpoint, resume)
     settings = {**settings, "train_images": len(train)}
+    trainer = prepare()
     with tempfile.TemporaryDirectory() as temporary:
         state = _State(Path(checkpoint or temporary), trainer, settings, keep=checkpoint is not None)
         history = (state.resume() if resume else None) or History(settings=settings)

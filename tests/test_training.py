@@ -42,7 +42,9 @@ def test_training_learns_and_reports_every_epoch(framework, train_digits, test_d
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
-def test_a_resumed_run_equals_an_uninterrupted_one(framework, optimizer, train_digits, test_digits, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    framework, optimizer, train_digits, test_digits, tmp_path
+):
     training = wing(framework, "training")
     options = {"optimizer": optimizer, "learning_rate": 2e-3, "checkpoint": tmp_path / "run", **SMALL}
     whole = build("simple_cnn", framework, seed=1)
@@ -86,7 +88,9 @@ def test_early_stopping_survives_an_interruption(train_digits, test_digits, tmp_
     training = wing("pytorch", "training")
     options = {"learning_rate": 0.01, "patience": 2, "checkpoint": tmp_path / "run", **SMALL}
     whole, parts = (build("simple_cnn", "pytorch", seed=1) for _ in range(2))
-    expected = training.fit(whole, train_digits, test_digits, epochs=40, **{**options, "checkpoint": None})
+    expected = training.fit(
+        whole, train_digits, test_digits, epochs=40, **{**options, "checkpoint": None}
+    )
     for epochs in (1, expected.best_epoch + 1, 40):
         history = training.fit(parts, train_digits, test_digits, epochs=epochs, resume=True, **options)
         parts = build("simple_cnn", "pytorch", seed=7) if epochs < 40 else parts
@@ -98,7 +102,7 @@ def test_another_runs_checkpoint_is_refused(framework, train_digits, tmp_path):
     training = wing(framework, "training")
     options = {"epochs": 1, "checkpoint": tmp_path, **SMALL}
     training.fit(build("simple_cnn", framework), train_digits, **options)
-    with pytest.raises(InputError, match="learning_rate was 0.001 and is 0.5"):
+    with pytest.raises(InputError, match=r"learning_rate was 0\.001 and is 0\.5"):
         training.fit(
             build("simple_cnn", framework), train_digits, learning_rate=0.5, resume=True, **options
         )

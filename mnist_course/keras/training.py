@@ -73,9 +73,8 @@ def fit(
         "batch_size": batch_size,
         "seed": seed,
     }
-    trainer = _Trainer(model, train, settings)
     return run_epochs(
-        trainer,
+        lambda: _Trainer(model, train, settings),
         train,
         validation,
         epochs=epochs,
@@ -94,8 +93,7 @@ class _Trainer:
         self.model, self.settings = model, settings
         self.images = _add_channel(train.images)  # (N, 28, 28, 1)
         self.labels = train.labels.astype(np.int32)  # (N,)
-        # an unknown name is refused by run_epochs, with the same words in every wing
-        rule = OPTIMIZERS.get(settings["optimizer"], keras.optimizers.SGD)
+        rule = OPTIMIZERS[settings["optimizer"]]
         model.compile(
             optimizer=rule(learning_rate=settings["learning_rate"]),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -1,5 +1,7 @@
 """Where a network runs."""
 
+import warnings
+
 import torch
 
 from mnist_course.errors import InputError
@@ -19,8 +21,10 @@ def choose(device: str | torch.device = "auto") -> torch.device:
         The name is unknown or this machine has no such device.
     """
     if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "CUDA initialization")  # libraries without a driver
+            if torch.cuda.is_available():
+                return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         chosen = torch.device(device)

@@ -2,12 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import nn
 from torch.nn import functional as F
 
@@ -79,9 +81,8 @@ def fit(
         "batch_size": batch_size,
         "seed": seed,
     }
-    trainer = _Trainer(model, train, settings, devices.choose(device))
     return run_epochs(
-        trainer,
+        lambda: _Trainer(model, train, settings, devices.choose(device)),
         train,
         validation,
         epochs=epochs,
@@ -97,14 +98,13 @@ class _Trainer:
     suffix = ".safetensors"
 
     def __init__(
-        self, model: nn.Module, train: ImageDataset, settings: dict, device: torch.device
+        self, model: nn.Module, train: ImageDataset, settings: dict[str, Any], device: torch.device
     ) -> None:
         self.model = model.to(device)
         self.images = _to_tensor(train.images).to(device)  # (N, 1, 28, 28)
         self.labels = torch.from_numpy(train.labels.astype(np.int64)).to(device)  # (N,)
         self.settings = settings
-        # an unknown name is refused by run_epochs, with the same words in every wing
-        rule = OPTIMIZERS.get(settings["optimizer"], torch.optim.SGD)
+        rule = OPTIMIZERS[settings["optimizer"]]
         self.optimizer = rule(model.parameters(), lr=settings["learning_rate"])  # type: ignore[call-arg]
 
     def train_epoch(self, epoch: int, advance: Advance) -> tuple[float, float]:
@@ -137,7 +137,7 @@ class _Trainer:
             for name, value in state.items():
                 if value is not None:  # plain SGD keeps an empty momentum buffer
                     tensors[f"optimizer.{index}.{name}"] = value
-        save_file({name: value.contiguous() for name, value in tensors.items()}, path)
+        _save_tensors(tensors, path)
 
     def load(self, path: Path) -> None:
         tensors = _load_tensors(path)
@@ -177,7 +177,7 @@ def evaluate(model: nn.Module, dataset: ImageDataset, *, batch_size: int = 500) 
 def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
     """Write the network's parameters and buffers as safetensors."""
     with atomic_write(path) as temporary:
-        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, temporary)
+        _save_tensors(model.state_dict(), temporary)
 
 
 def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
@@ -189,6 +189,11 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
         Not a safetensors file, or the weights of another architecture.
     """
     _set_weights(model, _load_tensors(Path(path)), Path(path))
+
+
+def _save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    # written by Python and not by safetensors, so that a full disk is an OSError as everywhere
+    path.write_bytes(to_bytes({name: value.contiguous() for name, value in tensors.items()}))
 
 
 def _load_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -1,0 +1,107 @@
+"""Run notebooks top to bottom, store their outputs, and record how long they took.
+
+    python tools/execute_notebooks.py                 # every chapter
+    python tools/execute_notebooks.py chapters/01*    # some of them
+
+A notebook that fails keeps its old outputs. Only what a reader needs is stored: no timestamps, no
+widget state, no name of this machine's kernel. `book/status.json` gets the run time of each notebook,
+the hardware and the versions.
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+STATUS = ROOT / "book" / "status.json"
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+"""As `make test` runs them: one native thread per worker, no progress bars in stored outputs."""
+
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "matplotlib",
+    "torch",
+    "torchvision",
+    "tensorflow",
+    "keras",
+)
+
+
+def execute(path: Path) -> float:
+    """Run one notebook in place; return the seconds it took."""
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    )
+    start = time.perf_counter()
+    client.execute()
+    seconds = time.perf_counter() - start
+    normalise(notebook)
+    nbformat.write(notebook, path)
+    return seconds
+
+
+def normalise(notebook: NotebookNode) -> None:
+    """Keep what belongs to the text; drop what belongs to this run."""
+    notebook.metadata = NotebookNode(
+        {
+            **{key: value for key, value in notebook.metadata.items() if key == "mystnb"},
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            output.get("metadata", {}).pop("needs_background", None)
+
+
+def hardware() -> dict[str, object]:
+    """Describe this machine without naming it."""
+    cpu = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        models = [line for line in information.read_text().splitlines() if line.startswith("model name")]
+        cpu = models[0].split(":", 1)[1].strip() if models else cpu
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def main(paths: list[Path]) -> None:
+    """Execute the notebooks and update the status file after each."""
+    os.environ.update(ENVIRONMENT)
+    status = json.loads(STATUS.read_text()) if STATUS.exists() else {"notebooks": {}}
+    for path in paths or sorted((ROOT / "chapters").glob("*.ipynb")):
+        print(f"{path.name} …", end=" ", flush=True)
+        seconds = execute(path)
+        print(f"{seconds:.1f} s")
+        cells = len(nbformat.read(path, as_version=4).cells)
+        name = path.resolve().relative_to(ROOT).as_posix()
+        status["notebooks"][name] = {"seconds": round(seconds, 1), "cells": cells}
+        status |= {
+            "generated": datetime.now(UTC).date().isoformat(),
+            "hardware": hardware(),
+            "python": platform.python_version(),
+            "versions": {package: version(package) for package in PACKAGES},
+        }
+        STATUS.write_text(json.dumps(status, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main([Path(argument) for argument in sys.argv[1:]])
