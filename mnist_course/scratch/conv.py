@@ -209,7 +209,9 @@ def im2col(
         (dy * by_row, dx * by_column, by_channel, sy * by_row, sx * by_column, by_image),
         writeable=False,
     )
-    return seen.reshape(kh * kw * channels, -1)
+    columns = np.empty(seen.shape, padded.dtype)
+    np.copyto(columns, seen)
+    return columns.reshape(kh * kw * channels, -1)
 
 
 def col2im(
@@ -269,8 +271,11 @@ def check(
             f"kernels have {kernels.shape[2]} input channels but the images have "
             f"{images.shape[3]}; pass kernels.shape == (kh, kw, {images.shape[3]}, out)"
         )
-    if 0 in kernels.shape:
-        raise ValueError(f"kernels have shape {kernels.shape}, expected every size to be >= 1")
+    if 0 in kernels.shape or not len(images):
+        raise ValueError(
+            f"images have shape {images.shape} and kernels {kernels.shape}, "
+            "expected every size to be >= 1"
+        )
     if bias is not None:
         require_shape("bias", bias, (kernels.shape[3],))
     kernel_size = (kernels.shape[0], kernels.shape[1])

@@ -105,7 +105,7 @@ def check_gradients(
     ValueError
         When x or a parameter is not float64.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 1])  # not the stream that may have drawn x
     masks = [(dropout, dropout.generator.bit_generator.state) for dropout in _random_layers(layer)]
     buffers = {name: array.copy() for name, array in layer.buffers().items()}
     x = x.copy()
