@@ -168,7 +168,7 @@ def backward(
     for band in bands(kernels, len(images), geometry):
         d_band = d_out[:, band].transpose(3, 1, 2, 0).reshape(outputs, -1)  # (O, positions)
         columns = im2col(padded, (kh, kw), geometry, band)
-        d_matrix += columns @ d_band.T
+        d_matrix += np.matmul(columns, d_band.T)
         if input_gradient:
             np.matmul(matrix, d_band, out=columns)
             col2im(columns, d_padded, (kh, kw), geometry, band)

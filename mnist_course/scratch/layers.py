@@ -129,13 +129,14 @@ class Dense(_Weighted):
         require_same_dtype(x=x, weights=self.weight)
         self.output_shape(x.shape[1:])
         self._x = x if training else None
-        out = x @ self.weight
+        out: FloatArray = np.matmul(x, self.weight)
         out += self.bias
         return out
 
     def backward(self, d_out: FloatArray) -> FloatArray:
         self.backward_parameters(d_out)
-        return d_out @ self.weight.T
+        d_x: FloatArray = np.matmul(self.weight, d_out.T).T  # the batch innermost in memory
+        return d_x
 
     def backward_parameters(self, d_out: FloatArray) -> None:
         x = self._remembered(self._x)

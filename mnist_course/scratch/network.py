@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from mnist_course.files import atomic_write
-from mnist_course.scratch import npz
+from mnist_course.scratch import fused, npz
 from mnist_course.scratch.arrays import FloatArray, require_finite, require_float
 from mnist_course.scratch.layers import Layer, Shape
 
@@ -32,6 +32,8 @@ class Sequential(Layer):
         other is refused here, and a batch of another shape in `forward`.
     name : str
         What `summary` calls it.
+    fuse : bool
+        Compute convolution, ReLU and max pooling together where that is faster: see `fused`.
     """
 
     def __init__(
@@ -40,14 +42,16 @@ class Sequential(Layer):
         input_shape: Shape | None = None,
         *,
         name: str = "sequential",
+        fuse: bool = True,
     ) -> None:
-        self.layers = list(layers)
+        self.layers = tuple(layers)
         self.input_shape = input_shape
         self.name = name
         if not self.layers:
             raise ValueError("a network needs at least one layer")
         if input_shape is not None:
             self.output_shape(input_shape)
+        self._steps = fused.plan(self.layers) if fuse else list(self.layers)
 
     def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
         """Return the network's output, logits for a classifier, for a batch (N, ...)."""
@@ -56,21 +60,21 @@ class Sequential(Layer):
             expected = ", ".join(map(str, self.input_shape))
             raise ValueError(f"images have shape {x.shape}, expected (N, {expected})")
         require_finite("images", x)
-        for layer in self.layers:
-            x = layer.forward(x, training)
+        for step in self._steps:
+            x = step.forward(x, training)
         return x
 
     def backward(self, d_out: FloatArray) -> FloatArray:
         """Store every layer's gradients and return the input's, given the output's."""
-        for layer in reversed(self.layers):
-            d_out = layer.backward(d_out)
+        for step in reversed(self._steps):
+            d_out = step.backward(d_out)
         return d_out
 
     def backward_parameters(self, d_out: FloatArray) -> None:
         """Store every layer's gradients; saves what the input's gradient would cost."""
-        for layer in reversed(self.layers[1:]):
-            d_out = layer.backward(d_out)
-        self.layers[0].backward_parameters(d_out)
+        for step in reversed(self._steps[1:]):
+            d_out = step.backward(d_out)
+        self._steps[0].backward_parameters(d_out)
 
     def parameters(self) -> dict[str, FloatArray]:
         """Return all parameters as "0.kernels", "0.bias", ...; the arrays themselves."""

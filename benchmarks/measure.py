@@ -1,0 +1,117 @@
+"""What every benchmark needs: fair rounds, and a result that says where it came from.
+
+Each peer runs in a process of its own, because two libraries' thread pools in one process disturb
+each other; the peers take turns, round after round, so that a busy minute of the machine hits all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+THREADS = "2"
+
+
+def seconds(action: Callable[[], object], *, repeats: int = 30, budget: float = 2.0) -> float:
+    """Return the median time of one call, after warming up, within `budget` seconds."""
+    start = time.perf_counter()
+    action()
+    first = time.perf_counter() - start
+    repeats = max(1, min(repeats, int(budget / first)))
+    for _ in range(repeats // 5):
+        action()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def in_turn(script: str, peers: list[str], rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """Run `script --peer NAME` for each peer, `rounds` times over; collect what each prints as JSON."""
+    environment = os.environ | dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), THREADS
+    )
+    collected: dict[str, list[dict[str, Any]]] = {peer: [] for peer in peers}
+    for number in range(rounds):
+        for peer in peers:
+            print(f"round {number + 1}/{rounds}: {peer}", file=sys.stderr)
+            run = subprocess.run(
+                [sys.executable, script, "--peer", peer],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if run.returncode:
+                sys.exit(f"{peer} failed:\n{run.stderr}")
+            collected[peer].append(json.loads(run.stdout.splitlines()[-1]))
+    return collected
+
+
+def spread(values: list[float]) -> dict[str, Any]:
+    """Return every value with median, mean and standard deviation."""
+    return {
+        "values": values,
+        "median": statistics.median(values),
+        "mean": statistics.mean(values),
+        "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
+    }
+
+
+def write(name: str, body: dict[str, Any], packages: list[str]) -> Path:
+    """Write results/NAME.json: the body, the command, the machine, the versions and the commit."""
+    described = {
+        "name": name,
+        "command": f"python benchmarks/{name}.py",
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": _commit(),
+        "threads": int(THREADS),
+        "hardware": {"cpu": _processor(), "cores": os.cpu_count(), "system": platform.system()},
+        "versions": {"python": platform.python_version()}
+        | {package: metadata.version(package) for package in packages},
+        **body,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(described, indent=1) + "\n")
+    return path
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Return the rows as aligned text."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in [head, ["-" * width for width in widths], *rows]
+    )
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
+    return run.stdout.strip() or "unknown"
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":")[1].strip()
+    return platform.processor()
