@@ -3,5 +3,5 @@
 from over_seeds import main
 
 if __name__ == "__main__":
-    recipe = {"model": "lenet5", "optimizer": "adam", "learning_rate": 1e-3, "batch_size": 64}
-    main("lenet5_adam", recipe | {"epochs": 5})
+    recipe = {"model": "lenet5", "initialisation": "package", "optimizer": "adam"}
+    main("lenet5_adam", recipe | {"learning_rate": 1e-3, "batch_size": 64, "epochs": 5})

@@ -5,56 +5,35 @@ nothing. A results file can be filled in several goes: seeds it holds already ar
 """
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
-import statistics
-import subprocess
-from pathlib import Path
 from typing import Any
 
+import measure
 import torch
+from torch import nn
 
 from mnist_course.data import load_mnist
-from mnist_course.errors import InputError
-from mnist_course.files import atomic_write
 from mnist_course.models import build
 from mnist_course.pytorch.training import evaluate, fit
 
-HERE = Path(__file__).parent
+PACKAGES = ["mnist-course", "numpy", "torch"]
 
 
-def surroundings() -> dict[str, Any]:
-    """Say on what a measurement was taken: processor, cores, threads, versions."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    packages = ("mnist-course", "numpy", "torch")
-    return {
-        "processor": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in packages},
-    }
-
-
-def commit() -> str:
-    """Return the commit that is checked out, marked if the package or a benchmark differs from it."""
-
-    def git(*command: str) -> str:
-        done = subprocess.run(["git", *command], cwd=HERE, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", "*.py", "../mnist_course")
-    return git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
+def network(name: str, initialisation: str, seed: int) -> nn.Module:
+    """Build the package's network, or the same one with the weights that PyTorch draws by itself."""
+    model: nn.Module = build(name, "pytorch", seed=seed)
+    if initialisation == "pytorch":
+        torch.manual_seed(seed)
+        for layer in model.children():
+            layer.reset_parameters()
+    return model
 
 
 def run(seed: int, recipe: dict[str, Any]) -> dict[str, Any]:
     """Train on all 60,000 training images, then open the 10,000 test images once."""
     train, test = load_mnist("train"), load_mnist("test")
-    settings = {name: value for name, value in recipe.items() if name != "model"}
-    model = build(recipe["model"], "pytorch", seed=seed)
+    settings = dict(recipe)
+    model = network(settings.pop("model"), settings.pop("initialisation"), seed)
     history = fit(model, train, seed=seed, device="cpu", **settings)
     result = evaluate(model, test)
     return {
@@ -64,20 +43,6 @@ def run(seed: int, recipe: dict[str, Any]) -> dict[str, Any]:
         "train_loss": history.train_loss,
         "train_accuracy": history.train_accuracy,
         "seconds": history.seconds,
-        "commit": commit(),
-    }
-
-
-def summary(runs: list[dict[str, Any]]) -> dict[str, float]:
-    """Mean, sample standard deviation between seeds, extremes, and seconds per epoch."""
-    accuracies = [run["test_correct"] / run["test_images"] for run in runs]
-    return {
-        "seeds": len(runs),
-        "test_accuracy_mean": statistics.mean(accuracies),
-        "test_accuracy_std": statistics.stdev(accuracies) if len(runs) > 1 else 0.0,
-        "test_accuracy_min": min(accuracies),
-        "test_accuracy_max": max(accuracies),
-        "seconds_per_epoch_median": statistics.median(s for run in runs for s in run["seconds"]),
     }
 
 
@@ -85,25 +50,17 @@ def main(name: str, recipe: dict[str, Any]) -> None:
     """Run the seeds that are missing in ``results/NAME.json`` and write it anew after each."""
     parser = argparse.ArgumentParser(description=f"Measure {name} over seeds.")
     parser.add_argument("--seeds", type=int, nargs="+", default=range(10), help="default: 0 to 9")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / f"{name}.json")
     options = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(int(measure.THREADS))
 
-    head = {
-        "command": f"python benchmarks/{name}.py",
-        "recipe": recipe,
-        "measured_on": surroundings(),
-    }
-    runs: list[dict[str, Any]] = []
-    if options.out.exists():
-        before = json.loads(options.out.read_text(encoding="utf-8"))
-        if any(before.get(key) != value for key, value in head.items()):
-            raise InputError(f"{options.out} was measured otherwise or elsewhere; pass another --out")
-        runs = before["runs"]
+    path = measure.RESULTS / f"{name}.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    runs = before["runs"] if before.get("recipe") == recipe else []
     for seed in sorted(set(options.seeds) - {run["seed"] for run in runs}):
         runs = sorted([*runs, run(seed, recipe)], key=lambda run: run["seed"])
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(options.out) as temporary:
-            content = {**head, "summary": summary(runs), "runs": runs}
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(summary(runs), indent=1))
+        accuracies = [run["test_correct"] / run["test_images"] for run in runs]
+        body = {"recipe": recipe, "test_accuracy": measure.spread(accuracies), "runs": runs}
+        measure.write(name, body, PACKAGES)
+        print(
+            f"seed {seed}: {accuracies[-1]:.4f}, mean of {len(runs)}: {body['test_accuracy']['mean']:.4f}"
+        )
