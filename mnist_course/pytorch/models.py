@@ -10,6 +10,18 @@ from torch.nn import functional as F
 from mnist_course.errors import InputError
 
 
+def _initialise(module: nn.Module) -> None:
+    """Draw weights as Glorot and Bengio (2010) did, uniformly, and set biases to zero.
+
+    All three wings start this way, so their runs compare. PyTorch's own default, weights and biases
+    uniform within 1/√fan-in, is what ``layer.reset_parameters()`` gives back.
+    """
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
 class LeNet5(nn.Module):
     """LeNet-5 as it is taught today: ReLU and max pooling, 61,706 parameters.
 
@@ -28,6 +40,7 @@ class LeNet5(nn.Module):
         self.fc1 = nn.Linear(16 * 5 * 5, 120)
         self.fc2 = nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, 10)
+        self.apply(_initialise)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (N, 1, 28, 28) to logits (N, 10)."""
@@ -48,6 +61,7 @@ class SimpleCNN(nn.Module):
         self.conv2 = nn.Conv2d(10, 20, kernel_size=5)
         self.fc1 = nn.Linear(20 * 4 * 4, 50)
         self.fc2 = nn.Linear(50, 10)
+        self.apply(_initialise)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (N, 1, 28, 28) to logits (N, 10)."""
@@ -66,6 +80,7 @@ class DenseCNN(nn.Module):
         self.conv2 = nn.Conv2d(32, 64, kernel_size=3)
         self.fc1 = nn.Linear(64 * 5 * 5, 128)
         self.fc2 = nn.Linear(128, 10)
+        self.apply(_initialise)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (N, 1, 28, 28) to logits (N, 10)."""
@@ -83,6 +98,7 @@ class SmallCNN(nn.Module):
         self.conv1 = nn.Conv2d(1, 32, kernel_size=3)
         self.conv2 = nn.Conv2d(32, 64, kernel_size=3)
         self.fc1 = nn.Linear(64 * 5 * 5, 10)
+        self.apply(_initialise)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (N, 1, 28, 28) to logits (N, 10)."""
@@ -99,6 +115,7 @@ class SingleConvCNN(nn.Module):
         self.conv1 = nn.Conv2d(1, 32, kernel_size=3)
         self.fc1 = nn.Linear(32 * 13 * 13, 128)
         self.fc2 = nn.Linear(128, 10)
+        self.apply(_initialise)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (N, 1, 28, 28) to logits (N, 10)."""
