@@ -61,6 +61,5 @@ def main(name: str, recipe: dict[str, Any]) -> None:
         accuracies = [run["test_correct"] / run["test_images"] for run in runs]
         body = {"recipe": recipe, "test_accuracy": measure.spread(accuracies), "runs": runs}
         measure.write(name, body, PACKAGES)
-        print(
-            f"seed {seed}: {accuracies[-1]:.4f}, mean of {len(runs)}: {body['test_accuracy']['mean']:.4f}"
-        )
+        mean = body["test_accuracy"]["mean"]
+        print(f"seed {seed}: {accuracies[-1]:.4f}, mean of {len(runs)}: {mean:.4f}", flush=True)
