@@ -93,7 +93,7 @@ def _limits(stack: NDArray[Any]) -> tuple[float, float]:
     if stack.dtype == np.uint8:
         return 0, 255
     low, high = float(np.nanmin(stack)), float(np.nanmax(stack))
-    return (0, 1) if 0 <= low and high <= 1 else (low, high)
+    return (0, 1) if low >= 0 and high <= 1 else (low, high)
 
 
 def heatmap(values: ArrayLike, label: str, ax: Axes | None = None, **options: Any) -> Axes:
