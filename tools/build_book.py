@@ -56,11 +56,14 @@ def install_vendored_scripts() -> None:
 
 
 def run_jupyter_book() -> int:
-    """Build the pages; return Jupyter Book's exit status."""
+    """Build the pages; show warnings, and the rest of the output when it fails."""
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", "."]
     command += ["--config", "book/_config.yml", "--toc", "book/_toc.yml", "--path-output", "book"]
     command += ["-W", "-n", "--keep-going", "--quiet"]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if result.returncode != 0:
+        print(result.stdout, file=sys.stderr)
+    return result.returncode
 
 
 def main() -> None:

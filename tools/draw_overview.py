@@ -45,21 +45,22 @@ def main() -> None:
     use_style()
     # The rows' places are given by hand: constrained layout would leave room for the arrows.
     figure, axes = plt.subplots(
-        3, len(CLASSES), figsize=(8, 5.4), height_ratios=[3, 3, 2], layout="none"
+        3, len(CLASSES), figsize=(6.4, 4.6), height_ratios=[3, 3, 2], layout="none"
     )
-    figure.subplots_adjust(left=0.17, right=0.99, top=0.99, bottom=0.07, hspace=0.16, wspace=0.1)
+    figure.subplots_adjust(left=0.21, right=0.99, top=0.99, bottom=0.07, hspace=0.1, wspace=0.08)
     for column, (image, edge, row) in enumerate(zip(images, edges(images), probabilities, strict=True)):
         axes[0, column].imshow(image, cmap="gray_r")
         axes[1, column].imshow(edge, cmap="gray_r")
         bars = axes[2, column]
-        bars.bar(range(10), row, color=["#0072B2" if p == row.max() else "#999999" for p in row])
+        bars.bar(range(10), row, color="#0072B2")
         bars.set(ylim=(0, 1), yticks=[], xticks=range(10))
     for ax in axes[:2].flat:
         ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
     texts = ("pixels\n28 × 28 bytes", "edges\n3 × 3 kernels", "probabilities\nLeNet-5")
     for ax, text in zip(axes[:, 0], texts, strict=True):
-        ax.set_ylabel(text, rotation=0, ha="right", va="center", labelpad=12)
-    figure.savefig(PICTURE, dpi=150, bbox_inches=None, metadata={"Software": None})
+        ax.set_ylabel(text, rotation=0, ha="right", va="center", labelpad=8)
+    figure.savefig(PICTURE, dpi=180, bbox_inches=None, metadata={"Software": None})
 
 
 if __name__ == "__main__":
