@@ -15,6 +15,7 @@ from mnist_course import __version__
 from mnist_course.data import DATASETS
 from mnist_course.errors import InputError
 from mnist_course.models import FRAMEWORKS, MODELS, build, wing
+from mnist_course.schedules import SCHEDULES
 from mnist_course.training import OPTIMIZERS
 
 WEIGHTS = {"numpy": "weights.npz", "keras": "weights.keras", "pytorch": "weights.safetensors"}
@@ -35,6 +36,7 @@ def cli() -> None:
 @click.option("--batch-size", default=64, show_default=True)
 @click.option("--learning-rate", default=1e-3, show_default=True)
 @click.option("--optimizer", default="adam", show_default=True, help=f"{', '.join(OPTIMIZERS)}.")
+@click.option("--schedule", default="cosine", show_default=True, help=f"{', '.join(SCHEDULES)}.")
 @click.option("--seed", default=0, show_default=True)
 @click.option(
     "--validation",
@@ -58,6 +60,7 @@ def train(
     batch_size: int,
     learning_rate: float,
     optimizer: str,
+    schedule: str,
     seed: int,
     validation: float,
     patience: int | None,
@@ -86,6 +89,7 @@ def train(
             batch_size=batch_size,
             learning_rate=learning_rate,
             optimizer=optimizer,
+            schedule=schedule,
             seed=seed,
             patience=patience,
             checkpoint=folder / "checkpoint",
@@ -231,8 +235,7 @@ def _draw(history: Any, path: Path) -> None:
     from mnist_course.files import atomic_write
 
     plotting.use_style()
-    axes = plotting.learning_curves(history)
-    figure = axes.figure if hasattr(axes, "figure") else axes[0].figure
+    figure = plotting.learning_curves(history)[0].figure
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=150)
     plt.close(figure)

@@ -18,6 +18,7 @@ from mnist_course.errors import InputError
 from mnist_course.evaluation import Evaluation
 from mnist_course.files import atomic_write
 from mnist_course.history import History
+from mnist_course.schedules import SCHEDULES, Schedule, by_name
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 """The optimizers that every wing knows by name."""
@@ -53,6 +54,13 @@ class Trainer(Protocol):
         ...
 
 
+def schedule_of(settings: dict[str, Any], examples: int) -> tuple[Schedule, int]:
+    """Return the learning rate as a function of the batches trained, and the batches per epoch."""
+    batches = math.ceil(examples / settings["batch_size"])
+    steps = batches * settings.get("epochs", 1)
+    return by_name(settings["schedule"], settings["learning_rate"], steps), batches
+
+
 def run_epochs(
     prepare: Callable[[], Trainer],
     train: ImageDataset,
@@ -77,6 +85,7 @@ def run_epochs(
         Number of epochs in all, those of a resumed run included.
     settings
         What defines the run; kept in the history, and a checkpoint resumes only under equal settings.
+        This function adds the number of training images, and of epochs if the schedule needs it.
     patience
         Stop when the validation loss has not improved for this many epochs, and go back to the weights
         of the best one. ``None`` trains to the end and keeps the last weights.
@@ -93,13 +102,14 @@ def run_epochs(
         Unusable numbers, patience without validation data, or a checkpoint of another run.
     """
     _check(train, validation, epochs, settings, patience, checkpoint, resume)
-    settings = {**settings, "train_images": len(train)}
+    settings["train_images"] = len(train)
+    if settings["schedule"] != "constant":
+        settings["epochs"] = epochs  # which such a run cannot change later
     trainer = prepare()
     with tempfile.TemporaryDirectory() as temporary:
         state = _State(Path(checkpoint or temporary), trainer, settings, keep=checkpoint is not None)
         history = (state.resume() if resume else None) or History(settings=settings)
-        batches = math.ceil(len(train) / settings["batch_size"])
-        with _bar(progress, epochs * len(train), len(history) * len(train), batches) as bar:
+        with _bar(progress, epochs * len(train), len(history) * len(train)) as bar:
             for epoch in range(len(history), epochs):
                 if _exhausted(history, patience):
                     break
@@ -151,6 +161,10 @@ def _check(
         raise InputError(
             f"unknown optimizer {settings['optimizer']!r}; choose one of {', '.join(OPTIMIZERS)}"
         )
+    if settings["schedule"] not in SCHEDULES:
+        raise InputError(
+            f"unknown schedule {settings['schedule']!r}; choose one of {', '.join(SCHEDULES)}"
+        )
     if patience is not None and validation is None:
         raise InputError("early stopping needs validation data; split some off the training data")
     if resume and checkpoint is None:
@@ -166,7 +180,7 @@ def _exhausted(history: History, patience: int | None) -> bool:
     return patience is not None and len(history) > 0 and len(history) - _best(history) >= patience
 
 
-def _bar(progress: bool, total: int, done: int, batches: int) -> Any:
+def _bar(progress: bool, total: int, done: int) -> Any:
     from tqdm import tqdm
 
     quiet = {} if progress else {"disable": True}  # passing False would override TQDM_DISABLE

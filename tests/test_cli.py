@@ -147,20 +147,20 @@ def test_bad_input_is_one_line_and_status_2(arguments, word, tmp_path):
         ("letter.pdf", b"%PDF-1.7", "not a picture"),
     ],
 )
-def test_bad_pictures_are_one_line_and_status_2(name, picture, word, trained, tmp_path):
+def test_bad_pictures_are_one_line_and_status_2(name, picture, word, tmp_path):
     path = tmp_path / name
     if isinstance(picture, bytes):
         path.write_bytes(picture)
     else:
         Image.fromarray(picture).save(path)
-    assert_one_line(run("predict", path, cwd=trained), word, name)
+    assert_one_line(run("predict", path, cwd=tmp_path), word, name)
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_partial_file(tmp_path):
     # a limit on the size of files fails a write half-way, as a full disk does
     result = run("data", "export", "out", "--format", "torchvision", cwd=tmp_path, limit=9_000_000)
     assert_one_line(result, "File too large")
-    assert files_in(tmp_path) == []
+    assert files_in(tmp_path) == []  # the first file is the one that does not fit
     result = run(
         "train", "--data", "optdigits", "--epochs", 1, "--out", "out", cwd=tmp_path, limit=100_000
     )

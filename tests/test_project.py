@@ -19,7 +19,9 @@ ADDRESS = re.compile(r"(https?|file)://|--(extra-)?index-url|--find-links")
 
 
 def names(requirements):
-    return {re.split(r"[ ;<>=!\[]", line, maxsplit=1)[0].lower().replace("_", "-") for line in requirements}
+    return {
+        re.split(r"[ ;<>=!\[]", line, maxsplit=1)[0].lower().replace("_", "-") for line in requirements
+    }
 
 
 def test_the_lock_pins_every_direct_dependency():

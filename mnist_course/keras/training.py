@@ -14,7 +14,7 @@ from mnist_course.errors import InputError
 from mnist_course.evaluation import Evaluation
 from mnist_course.files import atomic_write
 from mnist_course.history import History
-from mnist_course.training import Advance, run_epochs
+from mnist_course.training import Advance, run_epochs, schedule_of
 
 OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
     "sgd": keras.optimizers.SGD,
@@ -32,6 +32,7 @@ def fit(
     batch_size: int = 64,
     learning_rate: float = 1e-3,
     optimizer: str = "adam",
+    schedule: str = "constant",
     seed: int = 0,
     patience: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -50,6 +51,8 @@ def fit(
         The last batch of an epoch may be smaller.
     optimizer
         ``"sgd"`` (plain), ``"adam"`` or ``"adamw"``, otherwise with Keras's defaults.
+    schedule
+        ``"constant"``, ``"cosine"`` (falls to zero at the last epoch) or ``"one_cycle"``.
     seed
         Fixes the order of the examples. The initial weights, and dropout, are the model's own.
     patience, checkpoint, resume, progress
@@ -70,6 +73,7 @@ def fit(
         "model": model.name,
         "optimizer": optimizer,
         "learning_rate": learning_rate,
+        "schedule": schedule,
         "batch_size": batch_size,
         "seed": seed,
     }
@@ -99,6 +103,7 @@ class _Trainer:
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
         )
+        self.learning_rate, self.batches = schedule_of(settings, len(train))
         model.optimizer.build(model.trainable_variables)  # so that `load` has somewhere to put its state
 
     def train_epoch(self, epoch: int, advance: Advance) -> tuple[float, float]:
@@ -110,7 +115,7 @@ class _Trainer:
             batch_size=batch_size,
             shuffle=False,  # the order above is the same in all three wings
             verbose=0,
-            callbacks=[_Bar(advance, len(order), batch_size)],
+            callbacks=[_Batches(self, epoch, advance)],
         )
         return result.history["loss"][0], result.history["accuracy"][0]
 
@@ -124,15 +129,20 @@ class _Trainer:
         _load(self.model, path)
 
 
-class _Bar(keras.callbacks.Callback):
-    """Hands Keras's batches to the progress bar of the run."""
+class _Batches(keras.callbacks.Callback):
+    """Sets the learning rate before each of Keras's batches and reports progress after it."""
 
-    def __init__(self, advance: Advance, examples: int, batch_size: int) -> None:
+    def __init__(self, trainer: _Trainer, epoch: int, advance: Advance) -> None:
         super().__init__()
-        self.advance, self.examples, self.batch_size = advance, examples, batch_size
+        self.trainer, self.epoch, self.advance = trainer, epoch, advance
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        step = self.epoch * self.trainer.batches + batch
+        self.model.optimizer.learning_rate = self.trainer.learning_rate(step)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.advance(min(self.batch_size, self.examples - batch * self.batch_size))
+        batch_size = self.trainer.settings["batch_size"]
+        self.advance(min(batch_size, len(self.trainer.labels) - batch * batch_size))
 
 
 def predict_logits(

@@ -19,7 +19,7 @@ from mnist_course.evaluation import Evaluation
 from mnist_course.files import atomic_write
 from mnist_course.history import History
 from mnist_course.pytorch import devices
-from mnist_course.training import Advance, run_epochs
+from mnist_course.training import Advance, run_epochs, schedule_of
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
@@ -37,6 +37,7 @@ def fit(
     batch_size: int = 64,
     learning_rate: float = 1e-3,
     optimizer: str = "adam",
+    schedule: str = "constant",
     seed: int = 0,
     device: str | torch.device = "auto",
     patience: int | None = None,
@@ -56,6 +57,8 @@ def fit(
         The last batch of an epoch may be smaller.
     optimizer
         ``"sgd"`` (plain), ``"adam"`` or ``"adamw"``, otherwise with PyTorch's defaults.
+    schedule
+        ``"constant"``, ``"cosine"`` (falls to zero at the last epoch) or ``"one_cycle"``.
     seed
         Fixes the order of the examples and dropout. The initial weights are the model's own.
     device
@@ -78,6 +81,7 @@ def fit(
         "model": type(model).__name__,
         "optimizer": optimizer,
         "learning_rate": learning_rate,
+        "schedule": schedule,
         "batch_size": batch_size,
         "seed": seed,
     }
@@ -106,6 +110,7 @@ class _Trainer:
         self.settings = settings
         rule = OPTIMIZERS[settings["optimizer"]]
         self.optimizer = rule(model.parameters(), lr=settings["learning_rate"])  # type: ignore[call-arg]
+        self.learning_rate, self.batches = schedule_of(settings, len(train))
 
     def train_epoch(self, epoch: int, advance: Advance) -> tuple[float, float]:
         seed, batch_size = self.settings["seed"], self.settings["batch_size"]
@@ -116,7 +121,9 @@ class _Trainer:
         total_loss = torch.zeros((), device=order.device)
         total_correct = torch.zeros((), device=order.device)
         self.model.train()
-        for batch in order.split(batch_size):
+        for index, batch in enumerate(order.split(batch_size)):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.learning_rate(epoch * self.batches + index)
             labels = self.labels[batch]
             logits = self.model(self.images[batch])  # (B, classes)
             loss = F.cross_entropy(logits, labels)

@@ -8,6 +8,7 @@ Images are (N, H, W, C), float32 or float64. Nothing but NumPy is imported.
 (2, 10)
 """
 
+from mnist_course.schedules import cosine, one_cycle, step_decay
 from mnist_course.scratch.activations import (
     log_softmax,
     relu,
@@ -57,7 +58,6 @@ from mnist_course.scratch.pooling import (
     max_pool2d_backward,
 )
 from mnist_course.scratch.regularization import BatchNorm, Dropout
-from mnist_course.scratch.schedules import cosine, one_cycle, step_decay
 from mnist_course.scratch.training import evaluate, fit, predict_probabilities
 
 __all__ = [

@@ -9,6 +9,7 @@ The chapter that builds them: chapters/05_cnn_from_scratch.
 # ruff: noqa: D102 (methods that override inherit the docstring of `Layer`)
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -80,16 +81,14 @@ class _Weighted(Layer):
         if min(shape) < 1:
             raise ValueError(f"{self.weight_name} would have shape {shape}, expected sizes >= 1")
         self.weight = np.empty(shape, float_dtype(dtype))
-        self.bias = np.empty(shape[-1], self.weight.dtype)
+        self.bias = np.zeros(shape[-1], self.weight.dtype)
         self.d_weight = np.zeros_like(self.weight)
         self.d_bias = np.zeros_like(self.bias)
         self._x: FloatArray | None = None
-        # PyTorch's default: uniform within 1 / sqrt(fan in), for weights and bias alike
-        # (LeCun et al. 1998, "Efficient BackProp", section 4.6, up to a factor).
-        bound = float(np.prod(shape[:-1])) ** -0.5
-        generator = np.random.default_rng(rng)
-        self.weight[...] = generator.uniform(-bound, bound, shape)
-        self.bias[...] = generator.uniform(-bound, bound, shape[-1])
+        # Glorot and Bengio 2010, equation 16: the same variance forward and backward
+        *kernel, inputs, outputs = shape
+        bound = math.sqrt(6 / (math.prod(kernel) * (inputs + outputs)))
+        self.weight[...] = np.random.default_rng(rng).uniform(-bound, bound, shape)
 
     def parameters(self) -> dict[str, FloatArray]:
         return {self.weight_name: self.weight, "bias": self.bias}
@@ -104,8 +103,8 @@ class Dense(_Weighted):
     Parameters
     ----------
     inputs, outputs : int
-        The parameters are `weights` (inputs, outputs) and `bias` (outputs,), drawn uniformly
-        within 1/sqrt(inputs), PyTorch's default.
+        The parameters are `weights` (inputs, outputs), drawn uniformly as Glorot and Bengio
+        (2010) did, and `bias` (outputs,), zero: as in the other wings.
     rng : Generator, int or None
         Source of the initial weights; an integer is a seed, None draws from the system.
     dtype : float32 or float64
@@ -164,8 +163,7 @@ class Conv2D(_Weighted):
     in_channels, out_channels : int
         C and O.
     kernel_size : int or (rows, columns)
-        The parameters are `kernels` (kh, kw, C, O) and `bias` (O,), drawn uniformly within
-        1/sqrt(kh kw C), PyTorch's default.
+        The parameters are `kernels` (kh, kw, C, O) and `bias` (O,), initialised as in `Dense`.
     stride, padding, dilation
         As in `conv2d`.
     rng, dtype

@@ -21,7 +21,7 @@ from mnist_course.scratch.losses import cross_entropy_and_gradient
 from mnist_course.scratch.network import Sequential
 from mnist_course.scratch.optimizers import SGD, Adam, AdamW, Optimizer
 from mnist_course.scratch.regularization import Dropout
-from mnist_course.training import Advance, run_epochs
+from mnist_course.training import Advance, run_epochs, schedule_of
 
 OPTIMIZERS: dict[str, Callable[[dict[str, FloatArray], float], Optimizer]] = {
     "sgd": SGD,
@@ -39,6 +39,7 @@ def fit(
     batch_size: int = 64,
     learning_rate: float = 1e-3,
     optimizer: str = "adam",
+    schedule: str = "constant",
     seed: int = 0,
     patience: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -57,6 +58,8 @@ def fit(
         The last batch of an epoch may be smaller.
     optimizer
         ``"sgd"`` (plain), ``"adam"`` or ``"adamw"``, otherwise with PyTorch's defaults.
+    schedule
+        ``"constant"``, ``"cosine"`` (falls to zero at the last epoch) or ``"one_cycle"``.
     seed
         Fixes the order of the examples and dropout. The initial weights are the model's own.
     patience, checkpoint, resume, progress
@@ -77,6 +80,7 @@ def fit(
         "model": model.name,
         "optimizer": optimizer,
         "learning_rate": learning_rate,
+        "schedule": schedule,
         "batch_size": batch_size,
         "seed": seed,
     }
@@ -101,6 +105,7 @@ class _Trainer:
         self.images, self.labels = train.images, train.labels.astype(np.int64)
         rule = OPTIMIZERS[settings["optimizer"]]
         self.optimizer = rule(model.parameters(), settings["learning_rate"])
+        self.learning_rate, self.batches = schedule_of(settings, len(train))
 
     def train_epoch(self, epoch: int, advance: Advance) -> tuple[float, float]:
         seed, batch_size = self.settings["seed"], self.settings["batch_size"]
@@ -111,6 +116,7 @@ class _Trainer:
         total_loss, total_correct = 0.0, 0
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
+            self.optimizer.learning_rate = self.learning_rate(epoch * self.batches + start // batch_size)
             labels = self.labels[batch]
             logits = self.model.forward(_prepare(self.images[batch]), training=True)  # (B, classes)
             if not np.isfinite(logits.sum()):

@@ -158,14 +158,15 @@ def test_flatten_keeps_channels_fastest():
     assert Flatten().forward(x).tolist() == [list(range(12))]
 
 
-def test_initial_weights_are_uniform_within_pytorchs_bound():
+def test_initial_weights_are_glorots_as_pytorch_draws_them():
     layer = Conv2D(4, 50, 5, rng=0)
-    bound = (5 * 5 * 4) ** -0.5
+    bound = (6 / (5 * 5 * (4 + 50))) ** 0.5
     values = layer.parameters()["kernels"]
     assert np.abs(values).max() <= bound
     assert values.std() == pytest.approx(bound / 3**0.5, rel=0.02)
-    theirs = torch.nn.Conv2d(4, 50, 5).weight.detach().numpy()
+    theirs = torch.nn.init.xavier_uniform_(torch.empty(50, 4, 5, 5)).numpy()
     assert np.abs(theirs).max() == pytest.approx(bound, rel=0.02)
+    assert not layer.parameters()["bias"].any()
 
 
 @pytest.mark.parametrize(

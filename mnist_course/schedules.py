@@ -8,7 +8,29 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from mnist_course.errors import InputError
+
 Schedule = Callable[[int], float]
+
+SCHEDULES = ("constant", "cosine", "one_cycle")
+"""The schedules that `fit` knows by name."""
+
+
+def by_name(name: str, learning_rate: float, steps: int) -> Schedule:
+    """Return the named schedule over a run of `steps` steps, with its defaults.
+
+    Raises
+    ------
+    InputError
+        The name is unknown.
+    """
+    if name == "constant":
+        return lambda step: learning_rate
+    if name == "cosine":
+        return cosine(learning_rate, steps)
+    if name == "one_cycle":
+        return one_cycle(learning_rate, steps)
+    raise InputError(f"unknown schedule {name!r}; choose one of {', '.join(SCHEDULES)}")
 
 
 def step_decay(learning_rate: float, every: int, factor: float = 0.1) -> Schedule:
