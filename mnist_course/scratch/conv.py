@@ -7,7 +7,8 @@ How it is fast: `im2col` writes what the kernel sees at each position into one c
 matrix product does the rest. The batch is kept innermost in memory, so that a column matrix is
 filled by long contiguous copies, and the positions are taken in bands of rows, so that it stays
 in the cache. The result has the shape (N, H, W, C) and the memory order (C, H, W, N); NumPy's
-strides make that invisible, and the next layer finds its input in the order it likes.
+strides make that invisible, and the next layer finds its input in the order it likes. Images with
+many channels that come channels last in memory go through `conv_rows` instead.
 
 The chapter that derives it: chapters/02_convolution.
 """
@@ -20,7 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from mnist_course.scratch import conv_methods
+from mnist_course.scratch import conv_methods, conv_rows
 from mnist_course.scratch.arrays import (
     FloatArray,
     Pair,
@@ -32,6 +33,8 @@ from mnist_course.scratch.geometry import Geometry, Padding, resolve
 
 Method = Literal["im2col", "loops", "fft"]
 
+# From this many channels on, images that lie channels last in memory are left as they lie.
+MANY_CHANNELS = 16
 # A band's column matrix stays below this many bytes: it is read twice while in the cache.
 BAND_BYTES = 6 * 2**20
 
@@ -85,9 +88,9 @@ def conv2d(
     if method == "im2col":
         out = forward(images, kernels, geometry)
     elif method == "loops":
-        out = conv_methods.loops(conv_methods.pad(images, geometry), kernels, geometry)
+        out = conv_methods.loops(conv_rows.pad(images, geometry), kernels, geometry)
     elif method == "fft":
-        out = conv_methods.fft(conv_methods.pad(images, geometry), kernels, geometry)
+        out = conv_methods.fft(conv_rows.pad(images, geometry), kernels, geometry)
     else:
         raise ValueError(f"method is {method!r}, expected 'im2col', 'loops' or 'fft'")
     if bias is not None:
@@ -138,6 +141,8 @@ def conv2d_backward(
 
 def forward(images: FloatArray, kernels: FloatArray, geometry: Geometry) -> FloatArray:
     """Compute `conv2d` for checked arguments, without bias."""
+    if _prefers_rows(images):
+        return conv_rows.forward(images, kernels, geometry)
     kh, kw, _, outputs = kernels.shape
     padded = pad(images, geometry)
     matrix = kernels.reshape(-1, outputs).T  # (O, kh kw C)
@@ -160,6 +165,8 @@ def backward(
 
     Without `input_gradient`, which a network's first layer does not need, d_images is empty.
     """
+    if _prefers_rows(images):
+        return conv_rows.backward(d_out, images, kernels, geometry, input_gradient=input_gradient)
     kh, kw, _, outputs = kernels.shape
     padded = pad(images, geometry)
     matrix = kernels.reshape(-1, outputs)  # (kh kw C, O)
@@ -252,6 +259,10 @@ def pad(images: FloatArray, geometry: Geometry) -> FloatArray:
     padded = np.zeros((channels, height + top + bottom, width + left + right, n), images.dtype)
     padded[:, top : top + height, left : left + width] = turned
     return padded
+
+
+def _prefers_rows(images: FloatArray) -> bool:
+    return images.shape[3] >= MANY_CHANNELS and images.flags.c_contiguous
 
 
 def check(

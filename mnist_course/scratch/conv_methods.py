@@ -1,12 +1,11 @@
-"""The same convolution in other ways: the formula in loops, plain im2col, the Fourier transform.
+"""Two other ways to the same convolution: the formula in loops, and the Fourier transform.
 
-All take the already padded batch (N, H, W, C) and kernels (kh, kw, C, O).
+Both take the already padded batch (N, H, W, C) and kernels (kh, kw, C, O).
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from mnist_course.scratch.arrays import FloatArray
 from mnist_course.scratch.geometry import Geometry
@@ -32,20 +31,6 @@ def loops(padded: FloatArray, kernels: FloatArray, geometry: Geometry) -> FloatA
     return out
 
 
-def plain_im2col(padded: FloatArray, kernels: FloatArray, geometry: Geometry) -> FloatArray:
-    """Copy each position's window into one row, and multiply: the idea of im2col and no more.
-
-    `conv2d` does the same in another memory order; benchmarks/conv2d.py measures the ratio.
-    """
-    kh, kw, _, outputs = kernels.shape
-    (sy, sx), (dy, dx) = geometry.stride, geometry.dilation
-    reach = (dy * (kh - 1) + 1, dx * (kw - 1) + 1)
-    windows = sliding_window_view(padded, reach, axis=(1, 2))  # (N, rows, columns, C, *reach)
-    windows = windows[:, ::sy, ::sx, :, ::dy, ::dx].transpose(0, 1, 2, 4, 5, 3)
-    rows = windows.reshape(len(padded) * geometry.output[0] * geometry.output[1], -1)
-    return (rows @ kernels.reshape(-1, outputs)).reshape(len(padded), *geometry.output, outputs)
-
-
 def fft(padded: FloatArray, kernels: FloatArray, geometry: Geometry) -> FloatArray:
     """Multiply spectra: correlation becomes a product with the conjugate (Mathieu et al. 2014).
 
@@ -65,8 +50,3 @@ def fft(padded: FloatArray, kernels: FloatArray, geometry: Geometry) -> FloatArr
     rows, columns = geometry.output
     valid = full[:, : (rows - 1) * sy + 1 : sy, : (columns - 1) * sx + 1 : sx]
     return np.ascontiguousarray(valid, dtype=padded.dtype)
-
-
-def pad(images: FloatArray, geometry: Geometry) -> FloatArray:
-    """Surround images (N, H, W, C) with the geometry's zeros."""
-    return np.pad(images, ((0, 0), *geometry.padding, (0, 0)))

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from mnist_course.scratch import conv, conv2d, conv2d_backward, conv_methods
+from mnist_course.scratch import conv, conv2d, conv2d_backward, conv_rows
 from mnist_course.scratch.geometry import resolve
 
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
@@ -93,12 +93,34 @@ def test_every_method_computes_the_same(method, case):
     )
 
 
-def test_plain_im2col_agrees_with_the_banded_one():
-    images, kernels, _ = arrays((3, 11, 9, 2), (3, 2, 2, 4), "float64")
-    geometry = resolve((11, 9), (3, 2), stride=(2, 1), padding=1, dilation=(1, 2))
-    plain = conv_methods.plain_im2col(conv_methods.pad(images, geometry), kernels, geometry)
-    banded = conv.forward(images, kernels, geometry)
-    np.testing.assert_allclose(banded, plain, rtol=1e-12, atol=1e-12)
+@pytest.mark.parametrize("group_bytes", [1, conv_rows.GROUP_BYTES])
+@given(case=cases())
+@settings(max_examples=50, deadline=None)
+def test_both_memory_orders_agree(group_bytes, case):
+    image_shape, kernel_shape, stride, padding, dilation = case
+    images, kernels, _ = arrays(image_shape, kernel_shape, "float64")
+    geometry = resolve(image_shape[1:3], kernel_shape[:2], stride, padding, dilation)
+    expected = conv.forward(images, kernels, geometry)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conv_rows, "GROUP_BYTES", group_bytes)
+        np.testing.assert_allclose(
+            conv_rows.forward(images, kernels, geometry), expected, rtol=1e-12, atol=1e-12
+        )
+        ours = conv_rows.backward(expected, images, kernels, geometry)
+    theirs = conv.backward(expected, images, kernels, geometry)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+    _, alone = conv_rows.backward(expected, images, kernels, geometry, input_gradient=False)
+    np.testing.assert_allclose(alone, theirs[1], rtol=1e-12, atol=1e-12)
+
+
+def test_many_channels_go_through_the_rows(monkeypatch):
+    images, kernels, bias = arrays((2, 6, 6, conv.MANY_CHANNELS), (3, 3, 16, 2), "float64")
+    expected, _ = torch_conv2d(images, kernels, bias, 1, ((0, 0), (0, 0)), 1)
+    np.testing.assert_allclose(conv2d(images, kernels, bias), expected.detach(), rtol=1e-9, atol=1e-9)
+    monkeypatch.setattr(conv_rows, "forward", None)
+    with pytest.raises(TypeError):
+        conv2d(images, kernels, bias)
 
 
 def test_small_bands_change_nothing(monkeypatch):
