@@ -1,10 +1,11 @@
-"""Build the book: install what its pages load, draw its picture, run Jupyter Book.
+"""Build the book: install what its pages load, run Jupyter Book.
 
 Run as `make book`. Every warning is an error. The last line printed is the address of the
 built index page.
 """
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
-SITE = BOOK / "_build" / "html"
 VENDOR = BOOK / "_static" / "vendor"
 
 # What is copied of each npm package. MathJax's menu loads the parts beside its main file.
@@ -55,26 +55,42 @@ def install_vendored_scripts() -> None:
     stamp.write_text(digest, encoding="ascii")
 
 
-def run_jupyter_book() -> int:
-    """Build the pages; show warnings, and the rest of the output when it fails."""
+def build(root: Path) -> int:
+    """Build the pages of the book in `root`; return Jupyter Book's exit status.
+
+    A warning counts as a failure, and goes to stderr.
+    """
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", "."]
     command += ["--config", "book/_config.yml", "--toc", "book/_toc.yml", "--path-output", "book"]
     command += ["-W", "-n", "--keep-going", "--quiet"]
-    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    result = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=False)
     if result.returncode != 0:
         print(result.stdout, file=sys.stderr)
+        # A page that warned counts as built: forget it, or the next run would say nothing.
+        shutil.rmtree(root / "book" / "_build" / ".doctrees", ignore_errors=True)
+    else:
+        remove_stale_pages(root / "book" / "_build" / "html")
     return result.returncode
 
 
+def remove_stale_pages(site: Path) -> None:
+    """Delete pages of an earlier build that the book no longer has."""
+    index = (site / "searchindex.js").read_text(encoding="utf-8")
+    names = json.loads(index.removeprefix("Search.setIndex(").removesuffix(")"))["docnames"]
+    current = {*names, "index", "search"}
+    for page in site.rglob("*.html"):
+        name = page.relative_to(site).with_suffix("").as_posix()
+        if name not in current and not name.startswith("_static/"):
+            page.unlink()
+
+
 def main() -> None:
-    """Install, draw, build; name the index page."""
+    """Install, build, name the index page."""
     install_vendored_scripts()
-    status = run_jupyter_book()
+    status = build(ROOT)
     if status != 0:
-        # A page that warned counts as built: forget it, or the next run would be silent.
-        shutil.rmtree(BOOK / "_build" / ".doctrees", ignore_errors=True)
         sys.exit(status)
-    print((SITE / "index.html").as_uri())
+    print((ROOT / "book" / "_build" / "html" / "index.html").as_uri())
 
 
 if __name__ == "__main__":
