@@ -92,7 +92,8 @@ def image_grid(
 def _limits(stack: NDArray[Any]) -> tuple[float, float]:
     if stack.dtype == np.uint8:
         return 0, 255
-    low, high = float(np.nanmin(stack)), float(np.nanmax(stack))
+    known = stack[~np.isnan(stack)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     return (0, 1) if low >= 0 and high <= 1 else (low, high)
 
 
@@ -148,30 +149,37 @@ def class_shares(
     return ax
 
 
-def seed_dots(results: Mapping[str, ArrayLike], ax: Axes | None = None, *, label: str) -> Axes:
-    """Show repeated measurements: a dot for every seed, a bar at their mean, the mean in figures.
+def seed_dots(
+    results: Mapping[str, Mapping[str, ArrayLike]], ax: Axes | None = None, *, label: str
+) -> Axes:
+    """Show repeated measurements: a mark for every seed, a bar at their mean.
 
     Parameters
     ----------
     results
-        Name of a setting → one number per seed; drawn from top to bottom.
+        Name of a series → name of a setting → one number per seed. Settings run from top to bottom in
+        the order of the first series, series differ in marker and colour.
     ax
         Where to draw; a new figure by default.
     label
         What was measured, with its unit.
     """
-    ax = _one(ax, (7.0, 0.7 + 0.3 * len(results)))
-    for row, values in enumerate(results.values()):
-        seeds = np.asarray(values, float)
-        ax.plot(seeds, np.full(len(seeds), row), "o", color="#0072b2", alpha=0.6, markersize=5)
-        ax.plot([seeds.mean()] * 2, [row - 0.32, row + 0.32], "-", color="#333333", linewidth=1.6)
-        ax.annotate(
-            f"{seeds.mean():.1f}", (1, row), xycoords=("axes fraction", "data"), xytext=(6, 0),
-            textcoords="offset points", va="center", fontsize=9,
-        )  # fmt: skip
-    ax.set(yticks=range(len(results)), yticklabels=list(results), xlabel=label)
-    ax.set_ylim(len(results) - 0.4, -0.6)
+    settings = list(next(iter(results.values())))
+    ax = _one(ax, (7.0, 0.9 + 0.3 * len(settings)))
+    for index, (name, series) in enumerate(results.items()):
+        offset = 0.26 * (index - (len(results) - 1) / 2)
+        for setting, values in series.items():
+            seeds, row = np.asarray(values, float), settings.index(setting) + offset
+            ax.plot(
+                seeds, np.full(len(seeds), row), MARKERS[index % len(MARKERS)], color=f"C{index}",
+                alpha=0.6, linestyle="", label=name if setting == settings[0] else None,
+            )  # fmt: skip
+            ax.plot([seeds.mean()] * 2, [row - 0.17, row + 0.17], "-", color="#333333", linewidth=1.6)
+    ax.set(yticks=range(len(settings)), yticklabels=settings, xlabel=label)
+    ax.set_ylim(len(settings) - 0.4, -0.6)
     ax.grid(axis="both")
+    if len(results) > 1:
+        ax.legend(ncols=len(results), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return ax
 
 
