@@ -149,16 +149,37 @@ def class_shares(
     return ax
 
 
-def seed_dots(
+def seed_dots(results: Mapping[str, ArrayLike], ax: Axes | None = None, *, label: str) -> Axes:
+    """Show repeated measurements: a dot for every seed, a bar at their mean, the mean in figures.
+
+    Parameters
+    ----------
+    results
+        Name of a setting → one number per seed; drawn from top to bottom.
+    ax
+        Where to draw; a new figure by default.
+    label
+        What was measured, with its unit.
+    """
+    ax = compared_seed_dots({"": results}, ax, label=label)
+    for row, values in enumerate(results.values()):
+        ax.annotate(
+            f"{np.mean(np.asarray(values)):.1f}", (1, row), xycoords=("axes fraction", "data"),
+            xytext=(6, 0), textcoords="offset points", va="center", fontsize=9,
+        )  # fmt: skip
+    return ax
+
+
+def compared_seed_dots(
     results: Mapping[str, Mapping[str, ArrayLike]], ax: Axes | None = None, *, label: str
 ) -> Axes:
-    """Show repeated measurements: a mark for every seed, a bar at their mean.
+    """Show several series of `seed_dots` in one plot, each with its own marker and colour.
 
     Parameters
     ----------
     results
         Name of a series → name of a setting → one number per seed. Settings run from top to bottom in
-        the order of the first series, series differ in marker and colour.
+        the order of the first series.
     ax
         Where to draw; a new figure by default.
     label

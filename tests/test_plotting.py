@@ -148,9 +148,18 @@ def test_class_shares_are_per_cent_of_each_set_and_differ_in_hatch():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["cat", "dog"]
 
 
-def test_seed_dots_show_every_seed_and_the_mean():
+def test_seed_dots_show_every_seed_and_write_the_mean():
+    ax = plotting.seed_dots({"clean": [90, 92], "noisy": [70, 74]}, label="accuracy (%)")
+    dots = [list(line.get_xdata()) for line in ax.lines if line.get_linestyle() == "None"]
+    assert dots == [[90, 92], [70, 74]]
+    assert [text.get_text() for text in ax.texts] == ["91.0", "72.0"]
+    assert [round(text.xy[1]) for text in ax.texts] == [0, 1]
+    assert ax.get_legend() is None
+
+
+def test_compared_seed_dots_keep_the_series_apart():
     results = {"linear": {"clean": [90, 92], "noisy": [70, 74]}, "voting": {"clean": [95, 96]}}
-    ax = plotting.seed_dots(results, label="accuracy (%)")
+    ax = plotting.compared_seed_dots(results, label="accuracy (%)")
     dots = [list(line.get_xdata()) for line in ax.lines if line.get_linestyle() == "None"]
     bars = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() != "None"]
     assert dots == [[90, 92], [70, 74], [95, 96]]
