@@ -1,5 +1,7 @@
 """`conv2d` and its gradients equal PyTorch's on drawn shapes, and refuse what does not fit."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,20 @@ from torch.nn import functional as F
 
 from mnist_course.scratch import conv, conv2d, conv2d_backward, conv_rows
 from mnist_course.scratch.geometry import resolve
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pytorch_without_onednn():
+    """PyTorch 2.15 with oneDNN reads past the row's end for some shapes with one channel.
+
+    F.conv2d of a (3, 1, 3, 5) float32 image, permuted from channels last, with a 2x4 kernel and
+    stride (1, 2) returns what lies behind it in memory; without oneDNN it is right.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the switch itself warns about Intel GPUs
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield
+
 
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
 METHODS = ["im2col", "loops", "fft"]
@@ -33,6 +49,7 @@ def cases(draw, largest=4):
 BATCH_1 = ((1, 5, 7, 2), (3, 3, 2, 3), (1, 1), ((0, 0), (0, 0)), (1, 1))
 KERNEL_IS_IMAGE = ((2, 5, 4, 1), (5, 4, 1, 3), (1, 1), ((0, 0), (0, 0)), (1, 1))
 STRIDE_ABOVE_KERNEL = ((2, 9, 9, 2), (2, 2, 2, 1), (3, 4), ((0, 1), (2, 0)), (1, 1))
+PYTORCH_BUG = ((3, 3, 5, 1), (2, 4, 1, 1), (1, 2), ((0, 0), (0, 0)), (1, 1))
 DILATION_3 = ((2, 11, 9, 2), (3, 2, 2, 2), (1, 2), ((1, 2), (0, 3)), (3, 3))
 
 
@@ -61,6 +78,7 @@ def torch_conv2d(images, kernels, bias, stride, padding, dilation):
 @example(KERNEL_IS_IMAGE)
 @example(STRIDE_ABOVE_KERNEL)
 @example(DILATION_3)
+@example(PYTORCH_BUG)
 @settings(max_examples=100, deadline=None)
 def test_value_and_every_gradient_equal_pytorch(dtype, case):
     image_shape, kernel_shape, stride, padding, dilation = case
