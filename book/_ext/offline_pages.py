@@ -24,6 +24,8 @@ def drop_network_loaders(app: Sphinx, config: Config) -> None:
             handler = listener.handler
             if handler is sphinxcontrib.mermaid.install_js or handler.__module__ == "sphinx_thebe":
                 app.disconnect(listener.id)
+    styles = app.registry.css_files
+    styles[:] = [style for style in styles if style[0] != "sphinx-thebe.css"]
 
 
 def add_scripts(
