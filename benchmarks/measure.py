@@ -75,7 +75,7 @@ def write(name: str, body: dict[str, Any], packages: list[str]) -> Path:
     """Write results/NAME.json: the body, the command, the machine, the versions and the commit."""
     described = {
         "name": name,
-        "command": f"python benchmarks/{name}.py",
+        "command": f"python benchmarks/{name}.py --rounds {body['rounds']}",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": _commit(),
         "threads": int(THREADS),
