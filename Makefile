@@ -10,7 +10,7 @@ QUIET  := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 TQ
 NBVAL  := --nbval --nbval-current-env --nbval-cell-timeout 300 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help book lab test lint system execute lock clean
+.PHONY: help book lab test lint system bench execute lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ lint: $(READY)  ## format, lint and type checks
 
 system:
 	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; $(call install,chromium)
+
+bench: $(READY)  ## measure everything again (most of an hour; the machine should be idle)
+	for script in $$(grep -l '__main__' benchmarks/*.py); do $(BIN)/python $$script || exit; done
 
 execute: $(READY)  ## run the chapters, store their outputs and book/status.json
 	$(BIN)/python tools/execute_notebooks.py

@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -76,18 +76,31 @@ def write(name: str, body: dict[str, Any], packages: list[str]) -> Path:
     described = {
         "name": name,
         "command": f"python benchmarks/{name}.py --rounds {body['rounds']}",
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": _commit(),
         "threads": int(THREADS),
-        "hardware": {"cpu": _processor(), "cores": os.cpu_count(), "system": platform.system()},
-        "versions": {"python": platform.python_version()}
-        | {package: metadata.version(package) for package in packages},
+        **surroundings(packages),
         **body,
     }
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(described, indent=1) + "\n")
     return path
+
+
+def surroundings(packages: Iterable[str]) -> dict[str, Any]:
+    """Return the date, the machine and the versions that a measurement belongs to."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "hardware": {
+            "cpu": _processor(),
+            "cores": os.cpu_count(),
+            "memory_gib": round(memory / 2**30, 1),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+        "versions": {"python": platform.python_version()}
+        | {package: metadata.version(package) for package in packages},
+    }
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

@@ -10,18 +10,19 @@ the hardware and the versions.
 
 import json
 import os
-import platform
 import sys
 import time
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "benchmarks"))
+import measure  # noqa: E402
+
 STATUS = ROOT / "book" / "status.json"
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
 """As `make test` runs them: one native thread per worker, no progress bars in stored outputs."""
@@ -67,26 +68,10 @@ def normalise(notebook: NotebookNode) -> None:
             output.get("metadata", {}).pop("needs_background", None)
 
 
-def hardware() -> dict[str, object]:
-    """Describe this machine without naming it."""
-    cpu = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        models = [line for line in information.read_text().splitlines() if line.startswith("model name")]
-        cpu = models[0].split(":", 1)[1].strip() if models else cpu
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "memory_gib": round(memory, 1),
-        "platform": f"{platform.system()} {platform.machine()}",
-    }
-
-
 def main(paths: list[Path]) -> None:
     """Execute the notebooks and update the status file after each."""
     os.environ.update(ENVIRONMENT)
-    status = json.loads(STATUS.read_text()) if STATUS.exists() else {"notebooks": {}}
+    status: dict[str, Any] = json.loads(STATUS.read_text()) if STATUS.exists() else {"notebooks": {}}
     for path in paths or sorted((ROOT / "chapters").glob("*.ipynb")):
         print(f"{path.name} …", end=" ", flush=True)
         seconds = execute(path)
@@ -94,12 +79,7 @@ def main(paths: list[Path]) -> None:
         cells = len(nbformat.read(path, as_version=4).cells)
         name = path.resolve().relative_to(ROOT).as_posix()
         status["notebooks"][name] = {"seconds": round(seconds, 1), "cells": cells}
-        status |= {
-            "generated": datetime.now(UTC).date().isoformat(),
-            "hardware": hardware(),
-            "python": platform.python_version(),
-            "versions": {package: version(package) for package in PACKAGES},
-        }
+        status |= measure.surroundings(PACKAGES)
         STATUS.write_text(json.dumps(status, indent=1, sort_keys=True) + "\n")
 
 

@@ -1,6 +1,6 @@
 """Sphinx extension: ``{status-table}`` shows what `make execute` measured, from a JSON file.
 
-The file holds ``generated``, ``hardware``, ``python``, ``versions`` and ``notebooks``; without it
+The file holds ``date``, ``hardware``, ``versions`` and ``notebooks``; without it
 the page says how to make it.
 """
 
@@ -43,7 +43,7 @@ def status_markdown(status: dict[str, Any], env: Any) -> list[str]:
     hardware = status["hardware"]
     notebooks = sorted(status["notebooks"].items())
     seconds = sum(run["seconds"] for _, run in notebooks)
-    lines = [f"Recorded {status['generated']} with Python {status['python']}.", ""]
+    lines = [f"Recorded on {status['date']}, on one native thread.", ""]
     lines += ["| notebook | cells | seconds |", "| :--- | ---: | ---: |"]
     lines += [
         f"| {link(name, env)} | {run['cells']} | {run['seconds']:.1f} |" for name, run in notebooks
@@ -54,7 +54,7 @@ def status_markdown(status: dict[str, Any], env: Any) -> list[str]:
         f"| processor | {hardware['cpu']} |",
         f"| cores | {hardware['cores']} |",
         f"| memory | {hardware['memory_gib']:.1f} GiB |",
-        f"| platform | {hardware['platform']} |",
+        f"| system | {hardware['system']} |",
         "",
     ]
     lines += ["| package | version |", "| :--- | :--- |"]

@@ -23,10 +23,9 @@ CHAPTERS = [
     if chapter["file"].startswith("chapters/")
 ]
 STATUS = {
-    "generated": "2026-01-02",
-    "hardware": {"cpu": "a processor", "cores": 2, "memory_gib": 23.5, "platform": "Linux"},
-    "python": "3.11.7",
-    "versions": {"torch": "2.9", "numpy": "2.4"},
+    "date": "2026-01-02",
+    "hardware": {"cpu": "a processor", "cores": 2, "memory_gib": 23.5, "system": "Linux"},
+    "versions": {"python": "3.11.7", "torch": "2.9", "numpy": "2.4"},
     "notebooks": {
         "chapters/01_mnist_data.ipynb": {"seconds": 41.24, "cells": 40},
         "chapters/99_gone.ipynb": {"seconds": 1.0, "cells": 3},
