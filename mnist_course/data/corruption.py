@@ -62,6 +62,15 @@ def add_gaussian_noise(images: NDArray[Any], sigma: float, *, seed: int) -> Imag
 def add_salt_and_pepper(images: NDArray[Any], fraction: float, *, seed: int) -> Images:
     """Set about `fraction` of the pixels to 0 or to 1, each with the same chance.
 
+    Parameters
+    ----------
+    images
+        Shape (N, H, W), in [0, 1]. The result is float32 of the same shape.
+    fraction
+        Share of the pixels that lose their value.
+    seed
+        The same seed gives the same noise.
+
     Raises
     ------
     InputError
@@ -77,6 +86,15 @@ def add_salt_and_pepper(images: NDArray[Any], fraction: float, *, seed: int) -> 
 def drop_pixels(images: NDArray[Any], fraction: float, *, seed: int) -> Images:
     """Make about `fraction` of the pixels missing (NaN), independently of their values.
 
+    Parameters
+    ----------
+    images
+        Shape (N, H, W), in [0, 1]. The result is float32 of the same shape.
+    fraction
+        Share of the pixels that go missing.
+    seed
+        The same seed drops the same pixels.
+
     Raises
     ------
     InputError
@@ -90,6 +108,15 @@ def drop_pixels(images: NDArray[Any], fraction: float, *, seed: int) -> Images:
 
 def drop_patch(images: NDArray[Any], size: int, *, seed: int) -> Images:
     """Make one square of ``size × size`` pixels missing (NaN) in every image, anywhere inside it.
+
+    Parameters
+    ----------
+    images
+        Shape (N, H, W), in [0, 1]. The result is float32 of the same shape.
+    size
+        Side of the square in pixels; every place inside the image is equally likely.
+    seed
+        The same seed drops the same squares.
 
     Raises
     ------
@@ -176,6 +203,13 @@ def denoise(images: NDArray[Any], size: int = 3) -> Images:
     """Replace every pixel by the median of the ``size × size`` window around it.
 
     Beyond the border the image counts as mirrored.
+
+    Parameters
+    ----------
+    images
+        Shape (N, H, W), in [0, 1]. The result is float32 of the same shape.
+    size
+        Side of the window in pixels, odd.
 
     Raises
     ------
