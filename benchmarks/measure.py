@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def write(name: str, body: dict[str, Any], packages: list[str]) -> Path:
     """Write results/NAME.json: the body, the command, the machine, the versions and the commit."""
     described = {
         "name": name,
-        "command": f"python benchmarks/{name}.py --rounds {body['rounds']}",
+        "command": shlex.join(["python", f"benchmarks/{name}.py", *sys.argv[1:]]),
         "commit": _commit(),
         "threads": int(THREADS),
         **surroundings(packages),

@@ -1,5 +1,6 @@
 """The files around the package agree with each other."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import measure
 import pytest
 import yaml
 
@@ -60,6 +62,28 @@ def test_ci_runs_what_the_readme_says():
     readme = (ROOT / "README.md").read_text()
     assert "make book" in readme
     assert "make test" in readme
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "benchmarks/results").glob("*.json")), ids=lambda p: p.stem
+)
+def test_every_result_says_where_it_came_from(path):
+    result = json.loads(path.read_text())
+    python, script, *_ = result["command"].split()
+    assert (python, script) == ("python", f"benchmarks/{result['name']}.py")
+    assert result["name"] == path.stem
+    assert (ROOT / script).is_file()
+    for key in ("commit", "date", "threads", "hardware", "versions"):
+        assert result[key]
+
+
+def test_writing_a_result_needs_nothing_but_its_body(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure, "RESULTS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["benchmarks/x.py", "--seeds", "0", "1"])
+    path = measure.write("x", {"values": [1]}, ["numpy"])
+    result = json.loads(path.read_text())
+    assert result["command"] == "python benchmarks/x.py --seeds 0 1"
+    assert result["values"] == [1]
 
 
 def test_the_wheel_carries_data_licences_and_style(tmp_path):
