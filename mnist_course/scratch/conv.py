@@ -25,6 +25,7 @@ from mnist_course.scratch import conv_methods, conv_rows
 from mnist_course.scratch.arrays import (
     FloatArray,
     Pair,
+    Workspace,
     require_float,
     require_same_dtype,
     require_shape,
@@ -140,8 +141,10 @@ def conv2d_backward(
     return d_images, d_kernels, d_out.sum(axis=(0, 1, 2))
 
 
-def forward(images: FloatArray, kernels: FloatArray, geometry: Geometry) -> FloatArray:
-    """Compute `conv2d` for checked arguments, without bias."""
+def forward(
+    images: FloatArray, kernels: FloatArray, geometry: Geometry, work: Workspace | None = None
+) -> FloatArray:
+    """Compute `conv2d` for checked arguments, without bias; `work` keeps the columns' memory."""
     if _prefers_rows(images):
         return conv_rows.forward(images, kernels, geometry)
     kh, kw, _, outputs = kernels.shape
@@ -149,7 +152,7 @@ def forward(images: FloatArray, kernels: FloatArray, geometry: Geometry) -> Floa
     matrix = kernels.reshape(-1, outputs).T  # (O, kh kw C)
     out = np.empty((outputs, *geometry.output, len(images)), images.dtype)
     for band in bands(kernels, len(images), geometry):
-        columns = im2col(padded, (kh, kw), geometry, band)
+        columns = im2col(padded, (kh, kw), geometry, band, work)
         np.matmul(matrix, columns, out=out[:, band].reshape(outputs, -1))
     return out.transpose(3, 1, 2, 0)  # (N, H', W', O)
 
@@ -161,8 +164,9 @@ def backward(
     geometry: Geometry,
     *,
     input_gradient: bool = True,
+    work: Workspace | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Compute d_images and d_kernels for checked arguments.
+    """Compute d_images and d_kernels for checked arguments; `work` keeps the columns' memory.
 
     Without `input_gradient`, which a network's first layer does not need, d_images is empty.
     """
@@ -175,7 +179,7 @@ def backward(
     d_matrix = np.zeros_like(matrix)
     for band in bands(kernels, len(images), geometry):
         d_band = d_out[:, band].transpose(3, 1, 2, 0).reshape(outputs, -1)  # (O, positions)
-        columns = im2col(padded, (kh, kw), geometry, band)
+        columns = im2col(padded, (kh, kw), geometry, band, work)
         d_matrix += np.matmul(columns, d_band.T)
         if input_gradient:
             np.matmul(matrix, d_band, out=columns)
@@ -189,7 +193,11 @@ def backward(
 
 
 def im2col(
-    padded: FloatArray, kernel_size: Pair, geometry: Geometry, band: slice | None = None
+    padded: FloatArray,
+    kernel_size: Pair,
+    geometry: Geometry,
+    band: slice | None = None,
+    work: Workspace | None = None,
 ) -> FloatArray:
     """Copy what the kernel sees at each position into one column.
 
@@ -201,6 +209,8 @@ def im2col(
     geometry : Geometry
     band : slice, optional
         The rows of the output to make columns for; by default all.
+    work : Workspace, optional
+        Where the columns are written, over those of the last call; by default fresh memory.
 
     Returns
     -------
@@ -217,7 +227,7 @@ def im2col(
         (dy * by_row, dx * by_column, by_channel, sy * by_row, sx * by_column, by_image),
         writeable=False,
     )
-    columns = np.empty(seen.shape, padded.dtype)
+    columns = (work or Workspace()).empty("columns", seen.shape, padded.dtype)
     np.copyto(columns, seen)
     return columns.reshape(kh * kw * channels, -1)
 

@@ -18,12 +18,13 @@ from numpy.typing import DTypeLike
 from mnist_course.scratch import activations, conv, pooling
 from mnist_course.scratch.arrays import (
     FloatArray,
+    Workspace,
     float_dtype,
     require_float,
     require_same_dtype,
     require_shape,
 )
-from mnist_course.scratch.geometry import Padding, pair, resolve
+from mnist_course.scratch.geometry import Geometry, Padding, pair, resolve
 
 Shape = tuple[int, ...]
 
@@ -187,17 +188,13 @@ class Conv2D(_Weighted):
         size = pair("kernel_size", kernel_size)
         super().__init__((*size, in_channels, out_channels), rng, dtype)
         self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.work = Workspace()
 
     def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
         self._x = x if training else None
-        return conv.conv2d(
-            x,
-            self.weight,
-            self.bias,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-        )
+        out = conv.forward(x, self.weight, self._geometry(x), self.work)
+        out += self.bias
+        return out
 
     def backward(self, d_out: FloatArray) -> FloatArray:
         return self._backward(d_out, input_gradient=True)
@@ -206,14 +203,17 @@ class Conv2D(_Weighted):
         self._backward(d_out, input_gradient=False)
 
     def _backward(self, d_out: FloatArray, *, input_gradient: bool) -> FloatArray:
-        x, options = self._remembered(self._x), (self.stride, self.padding, self.dilation)
-        geometry = conv.check(x, self.weight, self.bias, *options)
+        x = self._remembered(self._x)
+        geometry = self._geometry(x)
         require_shape("d_out", d_out, (len(x), *geometry.output, len(self.bias)))
         d_x, self.d_weight[...] = conv.backward(
-            d_out, x, self.weight, geometry, input_gradient=input_gradient
+            d_out, x, self.weight, geometry, input_gradient=input_gradient, work=self.work
         )
         d_out.sum(axis=(0, 1, 2), out=self.d_bias)
         return d_x
+
+    def _geometry(self, x: FloatArray) -> Geometry:
+        return conv.check(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 3 or input_shape[2] != self.weight.shape[2]:

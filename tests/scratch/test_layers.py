@@ -14,6 +14,7 @@ from mnist_course.scratch import (
     Layer,
     MaxPool2D,
     ReLU,
+    Sequential,
     Sigmoid,
     Tanh,
     check_gradients,
@@ -34,6 +35,12 @@ LAYERS = {
     "dropout": (lambda: Dropout(0.4, rng=0), (6, 7)),
     "batch norm of rows": (lambda: BatchNorm(4, **F64), (6, 4)),
     "batch norm of images": (lambda: BatchNorm(3, **F64), (2, 4, 3, 3)),
+}
+FUSED = {
+    "conv, relu and pool in one": (
+        lambda: Sequential([Conv2D(1, 2, 3, rng=0, **F64), ReLU(), MaxPool2D()]),
+        (2, 8, 8, 1),
+    )
 }
 
 
@@ -194,3 +201,15 @@ def test_the_base_layer_promises_two_methods():
         Layer().forward(np.ones(1))
     with pytest.raises(NotImplementedError):
         Layer().backward(np.ones(1))
+
+
+@pytest.mark.parametrize("name", [*LAYERS, *FUSED])
+def test_what_one_call_returned_survives_the_next(name):
+    make, shape = (LAYERS | FUSED)[name]
+    layer, x = make(), np.random.default_rng(0).standard_normal(shape)
+    out = layer.forward(x, training=True)
+    d_x = layer.backward(np.ones_like(out))
+    before = out.copy(), d_x.copy()
+    layer.backward(2 * layer.forward(3 - x, training=True))
+    np.testing.assert_array_equal(out, before[0])
+    np.testing.assert_array_equal(d_x, before[1])

@@ -17,19 +17,20 @@ CASES = [
     (AdamW, torch.optim.AdamW, {}),
     (AdamW, torch.optim.AdamW, {"weight_decay": 0.3}),
 ]
+SHAPES = {"a": (4, 3), "b": (3,), "c": (2, 1, 2)}
 
 
 @pytest.mark.parametrize(("ours", "theirs", "options"), CASES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_steps_equal_torch(ours, theirs, options, dtype):
     rng = np.random.default_rng(0)
-    parameters = {name: rng.standard_normal((4, 3)).astype(dtype) for name in "ab"}
+    parameters = {name: rng.standard_normal(shape).astype(dtype) for name, shape in SHAPES.items()}
     tensors = [torch.tensor(array) for array in parameters.values()]
     mine = ours(parameters, 0.05, **options)
     reference = theirs(tensors, lr=0.05, **options)
     tolerance = {"float32": 1e-5, "float64": 1e-12}[dtype]
     for step in range(20):
-        gradients = {name: rng.standard_normal((4, 3)).astype(dtype) for name in "ab"}
+        gradients = {name: rng.standard_normal(shape).astype(dtype) for name, shape in SHAPES.items()}
         for tensor, gradient in zip(tensors, gradients.values(), strict=True):
             tensor.grad = torch.tensor(gradient)
         if step == 10:  # a schedule's doing
