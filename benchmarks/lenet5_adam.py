@@ -2,6 +2,14 @@
 
 from over_seeds import main
 
+RECIPE = {
+    "framework": "pytorch",
+    "model": "lenet5",
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "batch_size": 64,
+    "epochs": 5,
+}
+
 if __name__ == "__main__":
-    recipe = {"model": "lenet5", "initialisation": "package", "optimizer": "adam"}
-    main("lenet5_adam", recipe | {"learning_rate": 1e-3, "batch_size": 64, "epochs": 5})
+    main("lenet5_adam", {"LeNet-5, Adam": RECIPE}, packages=["mnist-course", "numpy", "torch"])

@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-THREADS = "2"
+# Threads of a measuring process, for whichever library; set before NumPy is imported.
+THREADS = os.environ.setdefault("OMP_NUM_THREADS", "2")
+for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+    os.environ.setdefault(_variable, THREADS)
 
 
 def seconds(action: Callable[[], object], *, repeats: int = 30, budget: float = 2.0) -> float:
@@ -42,16 +45,12 @@ def seconds(action: Callable[[], object], *, repeats: int = 30, budget: float = 
 
 def in_turn(script: str, peers: list[str], rounds: int) -> dict[str, list[dict[str, Any]]]:
     """Run `script --peer NAME` for each peer, `rounds` times over; collect what each prints as JSON."""
-    environment = os.environ | dict.fromkeys(
-        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), THREADS
-    )
     collected: dict[str, list[dict[str, Any]]] = {peer: [] for peer in peers}
     for number in range(rounds):
         for peer in peers:
             print(f"round {number + 1}/{rounds}: {peer}", file=sys.stderr)
             run = subprocess.run(
                 [sys.executable, script, "--peer", peer],
-                env=environment,
                 capture_output=True,
                 text=True,
                 check=False,

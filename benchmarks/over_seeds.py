@@ -1,65 +1,109 @@
-"""Train one recipe of the PyTorch wing with several seeds and record the test accuracies.
+"""Run recipes with several seeds each and record the test accuracies.
 
-The recipe is fixed before any run, so the test images are opened once per seed, at the end, and decide
+A recipe is fixed before any run, so the test images are opened once per seed, at the end, and decide
 nothing. A results file can be filled in several goes: seeds it holds already are not run again.
+
+The file holds, beside what `measure.write` adds:
+
+    variants → label → recipe, test_accuracy (values, mean, sd), seconds (the same), runs (one per seed)
 """
 
 import argparse
 import json
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import measure
-import torch
-from torch import nn
 
 from mnist_course.data import load_mnist
-from mnist_course.models import build
-from mnist_course.pytorch.training import evaluate, fit
+from mnist_course.models import build, wing
 
-PACKAGES = ["mnist-course", "numpy", "torch"]
-
-
-def network(name: str, initialisation: str, seed: int) -> nn.Module:
-    """Build the package's network, or the same one with the weights that PyTorch draws by itself."""
-    model: nn.Module = build(name, "pytorch", seed=seed)
-    if initialisation == "pytorch":
-        torch.manual_seed(seed)
-        for layer in model.children():
-            layer.reset_parameters()
-    return model
+Recipe = dict[str, Any]
+Run = Callable[[Recipe, int], dict[str, Any]]
+"""Takes a recipe and a seed; returns at least ``test_correct`` and ``test_images``."""
 
 
-def run(seed: int, recipe: dict[str, Any]) -> dict[str, Any]:
-    """Train on all 60,000 training images, then open the 10,000 test images once."""
-    train, test = load_mnist("train"), load_mnist("test")
+def train_and_test(recipe: Recipe, seed: int) -> dict[str, Any]:
+    """Train on all 60,000 training images, then open the 10,000 test images once.
+
+    The recipe names ``framework`` and ``model``; everything else in it goes to the wing's `fit`.
+    """
     settings = dict(recipe)
-    model = network(settings.pop("model"), settings.pop("initialisation"), seed)
-    history = fit(model, train, seed=seed, device="cpu", **settings)
-    result = evaluate(model, test)
+    framework, name = settings.pop("framework"), settings.pop("model")
+    initialisation = settings.pop("initialisation", "package")
+    training = wing(framework, "training")
+    model = build(name, framework, seed=seed)
+    if framework == "pytorch":
+        settings["device"] = "cpu"
+        if initialisation == "pytorch":
+            draw_as_pytorch_does(model, seed)
+    test = load_mnist("test")
+    history = training.fit(model, load_mnist("train"), seed=seed, **settings)
     return {
-        "seed": seed,
-        "test_correct": result.correct,
+        "test_correct": training.evaluate(model, test).correct,
         "test_images": len(test),
         "train_loss": history.train_loss,
         "train_accuracy": history.train_accuracy,
-        "seconds": history.seconds,
     }
 
 
-def main(name: str, recipe: dict[str, Any]) -> None:
+def draw_as_pytorch_does(model: Any, seed: int) -> None:
+    """Replace the package's initial weights by those that PyTorch's layers draw by themselves."""
+    import torch
+
+    torch.manual_seed(seed)
+    for layer in model.children():
+        layer.reset_parameters()
+
+
+def main(
+    name: str,
+    variants: Mapping[str, Recipe],
+    *,
+    packages: Iterable[str],
+    run: Run = train_and_test,
+    seeds: Iterable[int] = range(10),
+) -> None:
     """Run the seeds that are missing in ``results/NAME.json`` and write it anew after each."""
     parser = argparse.ArgumentParser(description=f"Measure {name} over seeds.")
-    parser.add_argument("--seeds", type=int, nargs="+", default=range(10), help="default: 0 to 9")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds), help="default: %(default)s")
+    parser.add_argument("--only", choices=variants, nargs="+", default=list(variants), metavar="VARIANT")
     options = parser.parse_args()
-    torch.set_num_threads(int(measure.THREADS))
 
     path = measure.RESULTS / f"{name}.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    runs = before["runs"] if before.get("recipe") == recipe else []
-    for seed in sorted(set(options.seeds) - {run["seed"] for run in runs}):
-        runs = sorted([*runs, run(seed, recipe)], key=lambda run: run["seed"])
-        accuracies = [run["test_correct"] / run["test_images"] for run in runs]
-        body = {"recipe": recipe, "test_accuracy": measure.spread(accuracies), "runs": runs}
-        measure.write(name, body, PACKAGES)
-        mean = body["test_accuracy"]["mean"]
-        print(f"seed {seed}: {accuracies[-1]:.4f}, mean of {len(runs)}: {mean:.4f}", flush=True)
+    before = json.loads(path.read_text(encoding="utf-8"))["variants"] if path.exists() else {}
+    found = {
+        label: before[label]["runs"] if before.get(label, {}).get("recipe") == recipe else []
+        for label, recipe in variants.items()
+    }
+    for seed in options.seeds:
+        for label in options.only:
+            if any(old["seed"] == seed for old in found[label]):
+                continue
+            start = time.perf_counter()
+            result = run(variants[label], seed)
+            new = {"seed": seed, **result, "seconds": time.perf_counter() - start}
+            found[label] = sorted([*found[label], new], key=lambda one: one["seed"])
+            body = {text: described(variants[text], runs) for text, runs in found.items() if runs}
+            measure.write(name, {"variants": body}, [*packages])
+            latest, mean = accuracy(new), body[label]["test_accuracy"]["mean"]
+            print(
+                f"{label}, seed {seed}: {latest:.4f}, mean of {len(found[label])}: {mean:.4f}",
+                flush=True,
+            )
+
+
+def described(recipe: Recipe, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a variant's entry in the results file."""
+    return {
+        "recipe": recipe,
+        "test_accuracy": measure.spread([accuracy(one) for one in runs]),
+        "seconds": measure.spread([one["seconds"] for one in runs]),
+        "runs": runs,
+    }
+
+
+def accuracy(run: dict[str, Any]) -> float:
+    """Return the share of test images that a run classified correctly."""
+    return float(run["test_correct"] / run["test_images"])

@@ -5,6 +5,15 @@ The weights start as PyTorch draws them, because that is what the published prog
 
 from over_seeds import main
 
+RECIPE = {
+    "framework": "pytorch",
+    "model": "simple_cnn",
+    "initialisation": "pytorch",
+    "optimizer": "sgd",
+    "learning_rate": 0.01,
+    "batch_size": 64,
+    "epochs": 10,
+}
+
 if __name__ == "__main__":
-    recipe = {"model": "simple_cnn", "initialisation": "pytorch", "optimizer": "sgd"}
-    main("simple_cnn_sgd", recipe | {"learning_rate": 0.01, "batch_size": 64, "epochs": 10})
+    main("simple_cnn_sgd", {"SimpleCNN, SGD": RECIPE}, packages=["mnist-course", "numpy", "torch"])
