@@ -116,9 +116,16 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    run = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
-    return run.stdout.strip() or "unknown"
+    """Return the commit, with "-dirty" when the code that was measured differs from it."""
+
+    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["git", *arguments]
+        folder = Path(__file__).parents[1]
+        return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+
+    commit = git("rev-parse", "--short", "HEAD").stdout.strip()
+    changed = git("diff", "--quiet", "HEAD", "--", "mnist_course", "benchmarks/*.py").returncode
+    return f"{commit or 'unknown'}{'-dirty' if commit and changed else ''}"
 
 
 def _processor() -> str:
