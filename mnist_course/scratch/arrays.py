@@ -6,6 +6,7 @@ Every message says what came, what was expected and what to do.
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -89,21 +90,24 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[np.floating[Any]]:
     raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
 
 
-class Workspace:
-    """Large arrays kept from one call to the next, by name.
+class _Workspace(threading.local):
+    """Large arrays kept from one call to the next, by name; each thread has its own.
 
-    The system hands out fresh memory page by page as it is first touched, which costs more than
+    The system hands out fresh memory page by page as it is first touched, which can cost more than
     filling it: a training step that asked for its column matrices anew took a third longer.
-    What is in a workspace is overwritten by the next call, so nothing in it may be returned.
+    The next call overwrites what is in here, so nothing of it may be returned to a user.
     """
 
     def __init__(self) -> None:
-        self._arrays: dict[str, FloatArray] = {}
+        self._arrays: dict[tuple[str, np.dtype[Any]], FloatArray] = {}
 
     def empty(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> FloatArray:
         """Return an array with arbitrary contents: that of the last call, if it is large enough."""
-        size = math.prod(shape)
-        array = self._arrays.get(name)
-        if array is None or array.size < size or array.dtype != dtype:
-            array = self._arrays[name] = np.empty(size, dtype)
+        size, key = math.prod(shape), (name, np.dtype(dtype))
+        array = self._arrays.get(key)
+        if array is None or array.size < size:
+            array = self._arrays[key] = np.empty(size, dtype)
         return array[:size].reshape(shape)
+
+
+WORKSPACE = _Workspace()

@@ -23,9 +23,9 @@ from numpy.lib.stride_tricks import as_strided
 
 from mnist_course.scratch import conv_methods, conv_rows
 from mnist_course.scratch.arrays import (
+    WORKSPACE,
     FloatArray,
     Pair,
-    Workspace,
     require_float,
     require_same_dtype,
     require_shape,
@@ -141,10 +141,8 @@ def conv2d_backward(
     return d_images, d_kernels, d_out.sum(axis=(0, 1, 2))
 
 
-def forward(
-    images: FloatArray, kernels: FloatArray, geometry: Geometry, work: Workspace | None = None
-) -> FloatArray:
-    """Compute `conv2d` for checked arguments, without bias; `work` keeps the columns' memory."""
+def forward(images: FloatArray, kernels: FloatArray, geometry: Geometry) -> FloatArray:
+    """Compute `conv2d` for checked arguments, without bias."""
     if _prefers_rows(images):
         return conv_rows.forward(images, kernels, geometry)
     kh, kw, _, outputs = kernels.shape
@@ -152,7 +150,7 @@ def forward(
     matrix = kernels.reshape(-1, outputs).T  # (O, kh kw C)
     out = np.empty((outputs, *geometry.output, len(images)), images.dtype)
     for band in bands(kernels, len(images), geometry):
-        columns = im2col(padded, (kh, kw), geometry, band, work)
+        columns = im2col(padded, (kh, kw), geometry, band)
         np.matmul(matrix, columns, out=out[:, band].reshape(outputs, -1))
     return out.transpose(3, 1, 2, 0)  # (N, H', W', O)
 
@@ -164,9 +162,8 @@ def backward(
     geometry: Geometry,
     *,
     input_gradient: bool = True,
-    work: Workspace | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Compute d_images and d_kernels for checked arguments; `work` keeps the columns' memory.
+    """Compute d_images and d_kernels for checked arguments.
 
     Without `input_gradient`, which a network's first layer does not need, d_images is empty.
     """
@@ -179,7 +176,7 @@ def backward(
     d_matrix = np.zeros_like(matrix)
     for band in bands(kernels, len(images), geometry):
         d_band = d_out[:, band].transpose(3, 1, 2, 0).reshape(outputs, -1)  # (O, positions)
-        columns = im2col(padded, (kh, kw), geometry, band, work)
+        columns = im2col(padded, (kh, kw), geometry, band)
         d_matrix += np.matmul(columns, d_band.T)
         if input_gradient:
             np.matmul(matrix, d_band, out=columns)
@@ -197,7 +194,6 @@ def im2col(
     kernel_size: Pair,
     geometry: Geometry,
     band: slice | None = None,
-    work: Workspace | None = None,
 ) -> FloatArray:
     """Copy what the kernel sees at each position into one column.
 
@@ -209,13 +205,11 @@ def im2col(
     geometry : Geometry
     band : slice, optional
         The rows of the output to make columns for; by default all.
-    work : Workspace, optional
-        Where the columns are written, over those of the last call; by default fresh memory.
 
     Returns
     -------
     array (kh kw C, rows W' N)
-        In the row order of `kernels.reshape(-1, O)`.
+        In the row order of `kernels.reshape(-1, O)`; overwritten by the next call.
     """
     (kh, kw), (sy, sx), (dy, dx) = kernel_size, geometry.stride, geometry.dilation
     start, stop = (0, geometry.output[0]) if band is None else (band.start, band.stop)
@@ -227,7 +221,7 @@ def im2col(
         (dy * by_row, dx * by_column, by_channel, sy * by_row, sx * by_column, by_image),
         writeable=False,
     )
-    columns = (work or Workspace()).empty("columns", seen.shape, padded.dtype)
+    columns = WORKSPACE.empty("columns", seen.shape, padded.dtype)
     np.copyto(columns, seen)
     return columns.reshape(kh * kw * channels, -1)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from mnist_course.scratch.arrays import FloatArray, Pair
+from mnist_course.scratch.arrays import WORKSPACE, FloatArray, Pair
 from mnist_course.scratch.geometry import Geometry
 
 # A group's rows stay below this many bytes: they are read once or twice while in the cache.
@@ -65,7 +65,8 @@ def backward(
 def im2col(padded: FloatArray, kernel_size: Pair, geometry: Geometry) -> FloatArray:
     """Copy what the kernel sees at each position of a padded batch (N, H, W, C) into one row.
 
-    Returns (N H' W', kh kw C), in the column order of `kernels.reshape(-1, O)`.
+    Returns (N H' W', kh kw C), in the column order of `kernels.reshape(-1, O)`; the next call
+    overwrites it.
     """
     (kh, kw), (sy, sx), (dy, dx) = kernel_size, geometry.stride, geometry.dilation
     n, _, _, channels = padded.shape
@@ -76,7 +77,7 @@ def im2col(padded: FloatArray, kernel_size: Pair, geometry: Geometry) -> FloatAr
         (by_image, sy * by_row, sx * by_column, dy * by_row, dx * by_column, by_channel),
         writeable=False,
     )
-    rows = np.empty(seen.shape, padded.dtype)
+    rows = WORKSPACE.empty("columns", seen.shape, padded.dtype)
     np.copyto(rows, seen)
     return rows.reshape(-1, kh * kw * channels)
 

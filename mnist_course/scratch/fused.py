@@ -23,7 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mnist_course.scratch import conv
-from mnist_course.scratch.arrays import FloatArray, require_shape
+from mnist_course.scratch.arrays import WORKSPACE, FloatArray, require_shape
 from mnist_course.scratch.geometry import Geometry
 from mnist_course.scratch.layers import Conv2D, Layer, MaxPool2D, ReLU
 
@@ -70,7 +70,7 @@ class ConvReLUPool(Layer):
 
     def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
         kernels, geometry = self._tiled(x)
-        tiles = conv.forward(x, kernels, geometry, self.convolution.work)  # (N, H', W', ty tx O)
+        tiles = conv.forward(x, kernels, geometry)  # (N, H', W', ty tx O)
         # In memory the channels come first, so this is a view (ty tx, O, H', W', N).
         candidates = tiles.transpose(3, 1, 2, 0).reshape(
             self.tile[0] * self.tile[1], -1, *geometry.output, len(x)
@@ -93,8 +93,7 @@ class ConvReLUPool(Layer):
         x = self._remembered(self._x)
         require_shape("d_out", d_out, self._out.transpose(3, 1, 2, 0).shape)
         d_largest = d_out.transpose(3, 1, 2, 0) * (self._out > 0)  # (O, H', W', N)
-        work = self.convolution.work
-        d_candidates = work.empty("d_candidates", self._candidates.shape, x.dtype)
+        d_candidates = WORKSPACE.empty("d_candidates", self._candidates.shape, x.dtype)
         decided = np.zeros(d_largest.shape, dtype=bool)
         for d_candidate, candidate in zip(d_candidates, self._candidates, strict=True):
             wins = candidate == self._largest
@@ -103,9 +102,7 @@ class ConvReLUPool(Layer):
             np.multiply(d_largest, wins, out=d_candidate)
         kernels, geometry = self._tiled(x)
         d_tiles = d_candidates.reshape(-1, *d_largest.shape[1:]).transpose(3, 1, 2, 0)
-        d_x, d_kernels = conv.backward(
-            d_tiles, x, kernels, geometry, input_gradient=input_gradient, work=work
-        )
+        d_x, d_kernels = conv.backward(d_tiles, x, kernels, geometry, input_gradient=input_gradient)
         self.convolution.d_weight[...] = self._fold(d_kernels)
         d_largest.sum(axis=(1, 2, 3), out=self.convolution.d_bias)
         return d_x

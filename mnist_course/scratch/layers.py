@@ -18,7 +18,6 @@ from numpy.typing import DTypeLike
 from mnist_course.scratch import activations, conv, pooling
 from mnist_course.scratch.arrays import (
     FloatArray,
-    Workspace,
     float_dtype,
     require_float,
     require_same_dtype,
@@ -188,11 +187,10 @@ class Conv2D(_Weighted):
         size = pair("kernel_size", kernel_size)
         super().__init__((*size, in_channels, out_channels), rng, dtype)
         self.stride, self.padding, self.dilation = stride, padding, dilation
-        self.work = Workspace()
 
     def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
         self._x = x if training else None
-        out = conv.forward(x, self.weight, self._geometry(x), self.work)
+        out = conv.forward(x, self.weight, self._geometry(x))
         out += self.bias
         return out
 
@@ -207,7 +205,7 @@ class Conv2D(_Weighted):
         geometry = self._geometry(x)
         require_shape("d_out", d_out, (len(x), *geometry.output, len(self.bias)))
         d_x, self.d_weight[...] = conv.backward(
-            d_out, x, self.weight, geometry, input_gradient=input_gradient, work=self.work
+            d_out, x, self.weight, geometry, input_gradient=input_gradient
         )
         d_out.sum(axis=(0, 1, 2), out=self.d_bias)
         return d_x
