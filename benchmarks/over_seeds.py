@@ -25,26 +25,33 @@ Run = Callable[[Recipe, int], dict[str, Any]]
 
 
 def train_and_test(recipe: Recipe, seed: int) -> dict[str, Any]:
-    """Train on all 60,000 training images, then open the 10,000 test images once.
+    """Train on the 60,000 training images, then open the 10,000 test images once.
 
-    The recipe names ``framework`` and ``model``; everything else in it goes to the wing's `fit`.
+    The recipe names ``framework`` and ``model``; everything else in it goes to the wing's `fit`. With a
+    ``validation_share`` that share of the training images is held out, the same of every class.
     """
     settings = dict(recipe)
     framework, name = settings.pop("framework"), settings.pop("model")
     initialisation = settings.pop("initialisation", "package")
+    share = settings.pop("validation_share", None)
     training = wing(framework, "training")
     model = build(name, framework, seed=seed)
     if framework == "pytorch":
         settings["device"] = "cpu"
         if initialisation == "pytorch":
             draw_as_pytorch_does(model, seed)
+    train, validation = load_mnist("train"), None
+    if share:
+        train, validation = train.split(1 - share, seed=seed)
+    history = training.fit(model, train, validation, seed=seed, **settings)
     test = load_mnist("test")
-    history = training.fit(model, load_mnist("train"), seed=seed, **settings)
     return {
         "test_correct": training.evaluate(model, test).correct,
         "test_images": len(test),
         "train_loss": history.train_loss,
         "train_accuracy": history.train_accuracy,
+        **({"validation_accuracy": history.validation_accuracy} if share else {}),
+        **({"best_epoch": history.best_epoch} if history.best_epoch else {}),
     }
 
 
