@@ -112,7 +112,10 @@ def train(
 @click.option("--from", "folder", type=click.Path(path_type=Path), help="A folder that train wrote.")
 @click.option("--data", default=None, help=f"{', '.join(DATASETS)}  [what it was trained on].")
 @click.option("--split", default="test", show_default=True, help="test or train.")
-def evaluate(folder: Path | None, data: str | None, split: str) -> None:
+@click.option(
+    "--json", "file", type=click.Path(path_type=Path), help="Also write every measure to this file."
+)
+def evaluate(folder: Path | None, data: str | None, split: str, file: Path | None) -> None:
     """Print a trained network's accuracy with its interval, and precision, recall and F1 per class."""
     from mnist_course.data import load
 
@@ -121,6 +124,9 @@ def evaluate(folder: Path | None, data: str | None, split: str) -> None:
     result = training.evaluate(network, load(name, split))
     click.echo(f"{settings['model']} ({settings['framework']}) on {name} {split}")
     click.echo(result.report())
+    if file is not None:
+        result.save(file)
+        click.echo(f"wrote {file}")
 
 
 @cli.command()

@@ -82,6 +82,15 @@ def test_evaluate_prints_interval_and_a_line_per_class(framework, trained):
     assert sum(int(row[4]) for row in rows) == 600
 
 
+def test_evaluate_writes_the_measures_it_prints_as_json(trained, tmp_path):
+    file = tmp_path / "new" / "measures.json"
+    result = run("evaluate", "--from", "runs/lenet5-numpy", "--json", file, cwd=trained)
+    assert result.returncode == 0, result.stderr
+    measures = json.loads(file.read_text())
+    assert f"accuracy {measures['accuracy']:.4f} " in result.stdout
+    assert sum(map(sum, measures["confusion"])) == measures["images"] == 600
+
+
 def test_predict_classifies_files_with_the_newest_run(trained, tmp_path):
     test = load_mnist("test")
     paths = [tmp_path / f"{i}.png" for i in range(3)]
