@@ -8,8 +8,6 @@ is scaled up in proportion (`images` in the results says how many they got).
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -179,14 +177,7 @@ def measure_peer(peer: str) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer", choices=PEERS, help="measure one peer and print JSON")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    options = parser.parse_args()
-    if options.peer:
-        print(json.dumps(measure_peer(options.peer)))
-        return
-    runs = measure.in_turn(__file__, PEERS, options.rounds)
+    runs = measure.peers_in_turn(__file__, __doc__, PEERS, measure_peer, rounds=ROUNDS)
     speeds = {d: measure.spread([run[d] for run in runs["rates"]]) for d in ("float32", "float64")}
     cases, rows = {}, []
     for name, case in CASES.items():
@@ -224,13 +215,12 @@ def main() -> None:
             ]
         )
     body = {
-        "rounds": options.rounds,
-        "seed": SEED,
+        "rounds": len(runs[PEERS[0]]),
         "unit": "seconds for the whole batch; every value is a round's median",
         "gemm_flops": speeds,
         "cases": cases,
     }
-    path = measure.write("conv2d", body, ["numpy", "scipy", "torch"])
+    path = measure.write("conv2d", body, ["numpy", "scipy", "torch"], seeds=[SEED])
     head = [
         "ms",
         *PEERS[:-1],

@@ -5,6 +5,7 @@ Peers: gzip-compressed IDX files, as they are distributed, read by a few lines o
     python benchmarks/data_loading.py
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -38,6 +39,9 @@ FIGURES = ("import_seconds", "cold_seconds", "warm_seconds", "peak_bytes")
 
 def main() -> None:
     """Measure the peers in turn, each in a process of its own, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="default: %(default)s")
+    rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         from mnist_course.data import load_mnist, write_idx
 
@@ -52,7 +56,7 @@ def main() -> None:
             "gzip": MEASURE.format(imports="import gzip, numpy", load=GZIP.format(folder=folder)),
         }
         collected: dict[str, list[list[float]]] = {peer: [] for peer in peers}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for peer, code in peers.items():
                 run = subprocess.run(
                     [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -6,8 +6,6 @@ is in memory; the peers take turns in processes of their own, with the same numb
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
 import statistics
 import sys
@@ -137,14 +135,7 @@ def measure_peer(peer: str) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer", choices=PEERS, help="measure one peer and print JSON")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    options = parser.parse_args()
-    if options.peer:
-        print(json.dumps(measure_peer(options.peer)))
-        return
-    runs = measure.in_turn(__file__, PEERS, options.rounds)
+    runs = measure.peers_in_turn(__file__, __doc__, PEERS, measure_peer, rounds=ROUNDS)
     times = {
         peer: {str(b): measure.spread([run[str(b)] for run in runs[peer]]) for b in BATCHES}
         for peer in ("numpy", "numpy plain", "pytorch")
@@ -161,8 +152,7 @@ def main() -> None:
     rate = measure.spread([run["flops"] for run in runs["sgemm"]])
     work = 2 * (3 * MULTIPLY_ADDS - FIRST_LAYER)
     body = {
-        "rounds": options.rounds,
-        "seed": SEED,
+        "rounds": len(runs[PEERS[0]]),
         "unit": "seconds per step; every value is a round's median",
         "step": times,
         "ratio_to_pytorch": ratios,
@@ -177,7 +167,7 @@ def main() -> None:
             for peer in ("numpy", "pytorch")
         },
     }
-    path = measure.write("lenet5_step", body, ["numpy", "torch"])
+    path = measure.write("lenet5_step", body, ["numpy", "torch"], seeds=[SEED])
     rows = [
         [
             peer,

@@ -6,6 +6,7 @@ each other; the peers take turns, round after round, so that a busy minute of th
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -20,6 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+STARTED = time.perf_counter()
 RESULTS = Path(__file__).parent / "results"
 # Threads of a measuring process, for whichever library; set before NumPy is imported.
 THREADS = os.environ.setdefault("OMP_NUM_THREADS", "2")
@@ -43,12 +45,30 @@ def seconds(action: Callable[[], object], *, repeats: int = 30, budget: float = 
     return statistics.median(times)
 
 
-def in_turn(script: str, peers: list[str], rounds: int) -> dict[str, list[dict[str, Any]]]:
-    """Run `script --peer NAME` for each peer, `rounds` times over; collect what each prints as JSON."""
+def peers_in_turn(
+    script: str,
+    description: str | None,
+    peers: list[str],
+    measure_peer: Callable[[str], dict[str, Any]],
+    *,
+    rounds: int,
+) -> dict[str, list[dict[str, Any]]]:
+    """Return what each peer measured, round by round, in processes of their own.
+
+    This reads the script's command line. Such a process is the script itself with `--peer NAME`, which
+    prints the peer's figures as JSON and ends here.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--peer", choices=peers, help="measure one peer and print JSON")
+    parser.add_argument("--rounds", type=int, default=rounds, help="default: %(default)s")
+    options = parser.parse_args()
+    if options.peer:
+        print(json.dumps(measure_peer(options.peer)))
+        sys.exit()
     collected: dict[str, list[dict[str, Any]]] = {peer: [] for peer in peers}
-    for number in range(rounds):
+    for number in range(options.rounds):
         for peer in peers:
-            print(f"round {number + 1}/{rounds}: {peer}", file=sys.stderr)
+            print(f"round {number + 1}/{options.rounds}: {peer}", file=sys.stderr)
             run = subprocess.run(
                 [sys.executable, script, "--peer", peer],
                 capture_output=True,
@@ -71,12 +91,37 @@ def spread(values: list[float]) -> dict[str, Any]:
     }
 
 
-def write(name: str, body: dict[str, Any], packages: list[str]) -> Path:
-    """Write results/NAME.json: the body, the command, the machine, the versions and the commit."""
+def write(
+    name: str,
+    body: dict[str, Any],
+    packages: Iterable[str],
+    *,
+    seeds: Iterable[int] = (),
+    options: Iterable[str] | None = None,
+) -> Path:
+    """Write results/NAME.json: the body, and where it came from.
+
+    Parameters
+    ----------
+    name
+        Of the script and of the file.
+    body
+        What was measured. A key of the description, such as ``wall_seconds``, replaces it.
+    packages
+        Whose versions matter; Python's is always there.
+    seeds
+        All that anything random was drawn from; empty when nothing was.
+    options
+        Of the command that makes the file; those that were typed unless given.
+    """
     described = {
         "name": name,
-        "command": shlex.join(["python", f"benchmarks/{name}.py", *sys.argv[1:]]),
-        "commit": _commit(),
+        "command": shlex.join(
+            ["python", f"benchmarks/{name}.py", *(sys.argv[1:] if options is None else options)]
+        ),
+        "seeds": [*seeds],
+        "commit": commit(),
+        "wall_seconds": round(time.perf_counter() - STARTED, 1),
         "threads": int(THREADS),
         **surroundings(packages),
         **body,
@@ -85,6 +130,19 @@ def write(name: str, body: dict[str, Any], packages: list[str]) -> Path:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(described, indent=1) + "\n")
     return path
+
+
+def commit() -> str:
+    """Return the commit, with "-dirty" when the code that was measured differs from it."""
+
+    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["git", *arguments]
+        folder = Path(__file__).parents[1]
+        return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+
+    head = git("rev-parse", "--short", "HEAD").stdout.strip()
+    changed = git("diff", "--quiet", "HEAD", "--", "mnist_course", "benchmarks/*.py").returncode
+    return f"{head or 'unknown'}{'-dirty' if head and changed else ''}"
 
 
 def surroundings(packages: Iterable[str]) -> dict[str, Any]:
@@ -113,19 +171,6 @@ def table(head: list[str], rows: list[list[str]]) -> str:
         )
         for row in [head, ["-" * width for width in widths], *rows]
     )
-
-
-def _commit() -> str:
-    """Return the commit, with "-dirty" when the code that was measured differs from it."""
-
-    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ["git", *arguments]
-        folder = Path(__file__).parents[1]
-        return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
-
-    commit = git("rev-parse", "--short", "HEAD").stdout.strip()
-    changed = git("diff", "--quiet", "HEAD", "--", "mnist_course", "benchmarks/*.py").returncode
-    return f"{commit or 'unknown'}{'-dirty' if commit and changed else ''}"
 
 
 def _processor() -> str:

@@ -6,12 +6,14 @@ nothing. A results file can be filled in several goes: seeds it holds already ar
 The file holds, beside what `measure.write` adds:
 
     variants → label → recipe, test_accuracy (values, mean, sd), seconds (the same), runs (one per seed)
+
+Every run names the commit it was made with; the file's own is the last run's.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import measure
@@ -70,7 +72,7 @@ def main(
     *,
     packages: Iterable[str],
     run: Run = train_and_test,
-    seeds: Iterable[int] = range(10),
+    seeds: Sequence[int] = range(10),
 ) -> None:
     """Run the seeds that are missing in ``results/NAME.json`` and write it anew after each."""
     parser = argparse.ArgumentParser(description=f"Measure {name} over seeds.")
@@ -90,15 +92,26 @@ def main(
                 continue
             start = time.perf_counter()
             result = run(variants[label], seed)
-            new = {"seed": seed, **result, "seconds": time.perf_counter() - start}
+            spent = time.perf_counter() - start
+            new = {"seed": seed, **result, "seconds": spent, "commit": measure.commit()}
             found[label] = sorted([*found[label], new], key=lambda one: one["seed"])
             body = {text: described(variants[text], runs) for text, runs in found.items() if runs}
-            measure.write(name, {"variants": body}, [*packages])
+            write(name, body, packages, default=seeds)
             latest, mean = accuracy(new), body[label]["test_accuracy"]["mean"]
             print(
                 f"{label}, seed {seed}: {latest:.4f}, mean of {len(found[label])}: {mean:.4f}",
                 flush=True,
             )
+
+
+def write(name: str, body: dict[str, Any], packages: Iterable[str], *, default: Iterable[int]) -> None:
+    """Write the results so far, with the command that makes them in one go and the time it takes."""
+    runs = [one for variant in body.values() for one in variant["runs"]]
+    used = sorted({one["seed"] for one in runs})
+    options = [] if used == sorted(default) else ["--seeds", *map(str, used)]
+    wall_seconds = round(sum(one["seconds"] for one in runs), 1)
+    whole = {"variants": body, "wall_seconds": wall_seconds}
+    measure.write(name, whole, packages, seeds=used, options=options)
 
 
 def described(recipe: Recipe, runs: list[dict[str, Any]]) -> dict[str, Any]:
