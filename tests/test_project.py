@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -9,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import measure
+import over_seeds
 import pytest
 import yaml
 
@@ -64,17 +66,71 @@ def test_ci_runs_what_the_readme_says():
     assert "make test" in readme
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "benchmarks/results").glob("*.json")), ids=lambda p: p.stem
-)
+RESULTS = sorted((ROOT / "benchmarks/results").glob("*.json"))
+every_result = pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+
+
+@every_result
 def test_every_result_says_where_it_came_from(path):
     result = json.loads(path.read_text())
     python, script, *_ = result["command"].split()
     assert (python, script) == ("python", f"benchmarks/{result['name']}.py")
     assert result["name"] == path.stem
-    assert (ROOT / script).is_file()
     for key in ("commit", "date", "threads", "hardware", "versions"):
         assert result[key]
+    assert {"cpu", "cores", "system"} <= set(result["hardware"])
+    assert {"python", "numpy"} <= set(result["versions"])
+    assert isinstance(result["seeds"] if "seeds" in result else [result["seed"]], list)
+    # a table of times holds wall times and nothing else
+    assert result.get("unit", "").startswith("seconds") or result["wall_seconds"] > 0
+
+
+@every_result
+def test_every_results_command_still_exists(path):
+    command = shlex.split(json.loads(path.read_text())["command"])
+    asked = subprocess.run(
+        [sys.executable, *command[1:], "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert asked.returncode == 0, asked.stderr
+    options = [word for word in command if word.startswith("--")]
+    assert [option for option in options if option not in asked.stdout] == []
+
+
+def spreads(node):
+    """Yield every dictionary in a result that holds values with their mean."""
+    if isinstance(node, dict):
+        if "values" in node and "mean" in node:
+            yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from spreads(child)
+
+
+@every_result
+def test_every_mean_and_standard_deviation_follows_from_its_values(path):
+    found = list(spreads(json.loads(path.read_text())))
+    assert found
+    for node in found:
+        again = measure.spread(node["values"])
+        for key in set(again) & set(node) - {"values"}:
+            assert node[key] == pytest.approx(again[key], rel=1e-9, abs=1e-15), (key, node)
+
+
+@every_result
+def test_every_run_over_seeds_is_in_the_summary(path):
+    result = json.loads(path.read_text())
+    variants = [one for one in result.get("variants", {}).values() if "test_accuracy" in one]
+    for variant in variants:
+        runs = variant["runs"]
+        assert [run["seed"] for run in runs] == sorted({run["seed"] for run in runs})
+        shares = [run["test_correct"] / run["test_images"] for run in runs]
+        assert variant["test_accuracy"]["values"] == shares
+        assert variant["seconds"]["values"] == [run["seconds"] for run in runs]
+    if variants:
+        runs = [run for variant in variants for run in variant["runs"]]
+        assert result["seeds"] == sorted({run["seed"] for run in runs})
+        assert result["wall_seconds"] == pytest.approx(sum(run["seconds"] for run in runs), abs=0.1)
 
 
 def test_writing_a_result_needs_nothing_but_its_body(tmp_path, monkeypatch):
@@ -84,6 +140,36 @@ def test_writing_a_result_needs_nothing_but_its_body(tmp_path, monkeypatch):
     result = json.loads(path.read_text())
     assert result["command"] == "python benchmarks/x.py --seeds 0 1"
     assert result["values"] == [1]
+    assert result["seeds"] == []
+    assert result["wall_seconds"] > 0
+
+
+def run_over_seeds(monkeypatch, *options):
+    """Fill results/x.json with made-up runs of 10 images each, of which the seed are right."""
+    monkeypatch.setattr(sys, "argv", ["benchmarks/x.py", *options])
+    over_seeds.main(
+        "x",
+        {"one": {"rate": 1}, "two": {"rate": 2}},
+        packages=["numpy"],
+        run=lambda recipe, seed: {"test_correct": seed, "test_images": 10},
+        seeds=range(3),
+    )
+    return json.loads((measure.RESULTS / "x.json").read_text())
+
+
+def test_a_result_filled_in_several_goes_names_the_command_that_makes_it_in_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure, "RESULTS", tmp_path)
+    part = run_over_seeds(monkeypatch, "--seeds", "2")
+    assert part["command"] == "python benchmarks/x.py --seeds 2"
+    run_over_seeds(monkeypatch, "--seeds", "0", "--only", "one")
+    whole = run_over_seeds(monkeypatch)
+    assert whole["command"] == "python benchmarks/x.py"
+    assert whole["seeds"] == [0, 1, 2]
+    runs = [run for variant in whole["variants"].values() for run in variant["runs"]]
+    assert [run["seed"] for run in runs] == [0, 1, 2, 0, 1, 2]
+    assert {run["commit"] for run in runs} == {whole["commit"]}
+    assert part["variants"]["two"]["runs"][0] in whole["variants"]["two"]["runs"]
+    assert whole["wall_seconds"] == pytest.approx(sum(run["seconds"] for run in runs), abs=0.1)
 
 
 def test_the_wheel_carries_data_licences_and_style(tmp_path):

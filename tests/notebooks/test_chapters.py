@@ -1,7 +1,9 @@
 """The notebooks are what they claim to be, and the checks on them can fail."""
 
 import copy
+import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -124,3 +126,23 @@ def test_nbval_fails_when_a_stored_number_in_a_chapter_is_altered(tmp_path):
     result = nbval(tmp_path / "altered.ipynb")
     assert result.returncode == 1, result.stdout
     assert "1 failed" in result.stdout
+
+
+def test_nbval_fails_when_a_result_that_a_chapter_reports_is_altered(tmp_path):
+    """A hundred right answers fewer in one run of SimpleCNN change chapter 7's sentence about it."""
+    notebook = nbformat.read(ROOT / "chapters/07_cnn_in_pytorch.ipynb", as_version=4)
+    imports = (
+        "import json\nfrom pathlib import Path\nimport numpy as np\nfrom IPython.display import Markdown"
+    )
+    cells = {cell.id: cell for cell in notebook.cells}
+    notebook.cells = [new_code_cell(imports), cells["seeds-read"], cells["seeds-answer"]]
+    for folder, change in (("genuine", 0), ("altered", 100)):
+        results = shutil.copytree(ROOT / "benchmarks/results", tmp_path / folder / "benchmarks/results")
+        result = json.loads((results / "simple_cnn_sgd.json").read_text())
+        result["variants"]["SimpleCNN, SGD"]["runs"][0]["test_correct"] -= change
+        (results / "simple_cnn_sgd.json").write_text(json.dumps(result))
+        (tmp_path / folder / "chapters").mkdir()
+        nbformat.write(notebook, tmp_path / folder / "chapters/part.ipynb")
+    outcome = nbval(tmp_path)
+    assert "1 failed, 5 passed" in outcome.stdout, outcome.stdout
+    assert "altered/chapters/part.ipynb" in outcome.stdout.partition("short test summary")[2]

@@ -1,6 +1,8 @@
 """Every measured number in prose has a source, and the lint that checks it can fail."""
 
+import ast
 import json
+import tokenize
 from pathlib import Path
 
 import lint_numbers
@@ -10,6 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 ROOT = Path(__file__).parents[2]
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+MODULES = sorted([*(ROOT / "mnist_course").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")])
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "book").glob("*.md")])
 
 
@@ -21,6 +24,19 @@ def test_every_measured_number_of_a_chapter_is_in_its_cells(path):
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_every_measured_number_of_a_page_is_the_one_in_its_results_file(path):
     assert lint_numbers.lint_page(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_comments_and_docstrings_leave_measurements_to_the_pages(path):
+    with path.open("rb") as file:
+        comments = [t.string for t in tokenize.tokenize(file.readline) if t.type == tokenize.COMMENT]
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, documented)]
+    texts = [*comments, *(ast.get_docstring(node) or "" for node in nodes)]
+    found = [claim for text in texts for claim in lint_numbers.claims(lint_numbers.readable(text))]
+    assert [
+        claim.text for claim in found if claim.unit.startswith(("%", "×"))
+    ] == []  # others are limits
 
 
 def test_a_page_holds_a_number_from_a_results_file():
