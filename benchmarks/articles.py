@@ -34,7 +34,7 @@ RECIPES = {
         "batch_size": 64,
         "epochs": 5,
     },
-    # one change: the learning rate falls to zero along half a cosine, as the command line does by default
+    # one change: the learning rate falls to zero along half a cosine, the default of the command line
     "004, single_conv_cnn, cosine schedule": {
         "framework": "keras",
         "model": "single_conv_cnn",
