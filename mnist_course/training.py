@@ -165,6 +165,13 @@ def _check(
         raise InputError(
             f"unknown schedule {settings['schedule']!r}; choose one of {', '.join(SCHEDULES)}"
         )
+    decay = settings.get("weight_decay")
+    if decay is not None and not (decay >= 0 and math.isfinite(decay)):
+        raise InputError(f"weight_decay is {decay}; expected 0 or more, for example 0.01")
+    if decay is not None and settings["optimizer"] != "adamw":
+        raise InputError(
+            f"weight_decay came with the optimizer {settings['optimizer']!r}; it is for 'adamw'"
+        )
     if patience is not None and validation is None:
         raise InputError("early stopping needs validation data; split some off the training data")
     if resume and checkpoint is None:

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_course.augmentation import Augmentation
 from mnist_course.data import ImageDataset, epoch_order, scale
 from mnist_course.errors import InputError
 from mnist_course.evaluation import Evaluation
 from mnist_course.files import atomic_write
 from mnist_course.history import History
+from mnist_course.keras.augmentation import augment, epoch_seed
 from mnist_course.training import Advance, run_epochs, schedule_of
 
 OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
@@ -33,6 +36,8 @@ def fit(
     learning_rate: float = 1e-3,
     optimizer: str = "adam",
     schedule: str = "constant",
+    weight_decay: float | None = None,
+    augmentation: Augmentation | None = None,
     seed: int = 0,
     patience: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -53,8 +58,13 @@ def fit(
         ``"sgd"`` (plain), ``"adam"`` or ``"adamw"``, otherwise with Keras's defaults.
     schedule
         ``"constant"``, ``"cosine"`` (falls to zero at the last epoch) or ``"one_cycle"``.
+    weight_decay
+        AdamW's; ``None`` is Keras's default, 0.004.
+    augmentation
+        Alters every training image anew in each epoch; the validation images never.
     seed
-        Fixes the order of the examples. The initial weights, and dropout, are the model's own.
+        Fixes the order of the examples and augmentation. The initial weights, and dropout, are the
+        model's own.
     patience, checkpoint, resume, progress
         Early stopping, a folder to resume from, and the bar: see `mnist_course.training.run_epochs`.
 
@@ -74,11 +84,13 @@ def fit(
         "optimizer": optimizer,
         "learning_rate": learning_rate,
         "schedule": schedule,
+        "weight_decay": weight_decay,
+        "augmentation": None if augmentation is None else asdict(augmentation),
         "batch_size": batch_size,
         "seed": seed,
     }
     return run_epochs(
-        lambda: _Trainer(model, train, settings),
+        lambda: _Trainer(model, train, settings, augmentation),
         train,
         validation,
         epochs=epochs,
@@ -93,13 +105,22 @@ def fit(
 class _Trainer:
     suffix = ".keras"
 
-    def __init__(self, model: keras.Model, train: ImageDataset, settings: dict[str, Any]) -> None:
-        self.model, self.settings = model, settings
+    def __init__(
+        self,
+        model: keras.Model,
+        train: ImageDataset,
+        settings: dict[str, Any],
+        augmentation: Augmentation | None,
+    ) -> None:
+        self.model, self.settings, self.augmentation = model, settings, augmentation
         self.images = _add_channel(train.images)  # (N, 28, 28, 1)
         self.labels = train.labels.astype(np.int32)  # (N,)
         rule = OPTIMIZERS[settings["optimizer"]]
+        options = {"learning_rate": settings["learning_rate"]}
+        if settings["weight_decay"] is not None:
+            options["weight_decay"] = settings["weight_decay"]
         model.compile(
-            optimizer=rule(learning_rate=settings["learning_rate"]),
+            optimizer=rule(**options),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
         )
@@ -107,10 +128,13 @@ class _Trainer:
         model.optimizer.build(model.trainable_variables)  # so that `load` has somewhere to put its state
 
     def train_epoch(self, epoch: int, advance: Advance) -> tuple[float, float]:
-        batch_size = self.settings["batch_size"]
-        order = epoch_order(len(self.labels), seed=self.settings["seed"], epoch=epoch)
+        seed, batch_size = self.settings["seed"], self.settings["batch_size"]
+        order = epoch_order(len(self.labels), seed=seed, epoch=epoch)
+        images = self.images[order]
+        if self.augmentation is not None:
+            images = augment(images, self.augmentation, seed=epoch_seed(seed, epoch))
         result = self.model.fit(
-            self.images[order],
+            images,
             self.labels[order],
             batch_size=batch_size,
             shuffle=False,  # the order above is the same in all three wings

@@ -1,6 +1,7 @@
 """Training and evaluating a PyTorch module on an `ImageDataset`."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from safetensors.torch import save as to_bytes
 from torch import nn
 from torch.nn import functional as F
 
+from mnist_course.augmentation import Augmentation
 from mnist_course.data import ImageDataset, epoch_order, scale
 from mnist_course.errors import InputError
 from mnist_course.evaluation import Evaluation
 from mnist_course.files import atomic_write
 from mnist_course.history import History
 from mnist_course.pytorch import devices
+from mnist_course.pytorch.augmentation import augment, epoch_generator
 from mnist_course.training import Advance, run_epochs, schedule_of
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -38,6 +41,8 @@ def fit(
     learning_rate: float = 1e-3,
     optimizer: str = "adam",
     schedule: str = "constant",
+    weight_decay: float | None = None,
+    augmentation: Augmentation | None = None,
     seed: int = 0,
     device: str | torch.device = "auto",
     patience: int | None = None,
@@ -59,8 +64,13 @@ def fit(
         ``"sgd"`` (plain), ``"adam"`` or ``"adamw"``, otherwise with PyTorch's defaults.
     schedule
         ``"constant"``, ``"cosine"`` (falls to zero at the last epoch) or ``"one_cycle"``.
+    weight_decay
+        AdamW's; ``None`` is PyTorch's default, 0.01.
+    augmentation
+        Alters every training image anew each time it is used; the validation images never.
     seed
-        Fixes the order of the examples and dropout. The initial weights are the model's own.
+        Fixes the order of the examples, dropout and augmentation. The initial weights are the model's
+        own.
     device
         ``"auto"`` or a device name; the model is left there.
     patience, checkpoint, resume, progress
@@ -82,11 +92,13 @@ def fit(
         "optimizer": optimizer,
         "learning_rate": learning_rate,
         "schedule": schedule,
+        "weight_decay": weight_decay,
+        "augmentation": None if augmentation is None else asdict(augmentation),
         "batch_size": batch_size,
         "seed": seed,
     }
     return run_epochs(
-        lambda: _Trainer(model, train, settings, devices.choose(device)),
+        lambda: _Trainer(model, train, settings, augmentation, devices.choose(device)),
         train,
         validation,
         epochs=epochs,
@@ -102,14 +114,22 @@ class _Trainer:
     suffix = ".safetensors"
 
     def __init__(
-        self, model: nn.Module, train: ImageDataset, settings: dict[str, Any], device: torch.device
+        self,
+        model: nn.Module,
+        train: ImageDataset,
+        settings: dict[str, Any],
+        augmentation: Augmentation | None,
+        device: torch.device,
     ) -> None:
         self.model = model.to(device)
         self.images = _to_tensor(train.images).to(device)  # (N, 1, 28, 28)
         self.labels = torch.from_numpy(train.labels.astype(np.int64)).to(device)  # (N,)
-        self.settings = settings
+        self.settings, self.augmentation = settings, augmentation
         rule = OPTIMIZERS[settings["optimizer"]]
-        self.optimizer = rule(model.parameters(), lr=settings["learning_rate"])  # type: ignore[call-arg]
+        options = {"lr": settings["learning_rate"]}
+        if settings["weight_decay"] is not None:
+            options["weight_decay"] = settings["weight_decay"]
+        self.optimizer = rule(model.parameters(), **options)
         self.learning_rate, self.batches = schedule_of(settings, len(train))
 
     def train_epoch(self, epoch: int, advance: Advance) -> tuple[float, float]:
@@ -117,6 +137,7 @@ class _Trainer:
         torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))  # dropout
         order = torch.from_numpy(epoch_order(len(self.labels), seed=seed, epoch=epoch))
         order = order.to(self.labels.device)
+        alterations = epoch_generator(seed, epoch, order.device)
         # summed on the device: reading a number after each batch would stall a GPU
         total_loss = torch.zeros((), device=order.device)
         total_correct = torch.zeros((), device=order.device)
@@ -124,8 +145,10 @@ class _Trainer:
         for index, batch in enumerate(order.split(batch_size)):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.learning_rate(epoch * self.batches + index)
-            labels = self.labels[batch]
-            logits = self.model(self.images[batch])  # (B, classes)
+            images, labels = self.images[batch], self.labels[batch]
+            if self.augmentation is not None:
+                images = augment(images, self.augmentation, alterations)
+            logits = self.model(images)  # (B, classes)
             loss = F.cross_entropy(logits, labels)
             self.optimizer.zero_grad()
             loss.backward()

@@ -23,7 +23,7 @@ from mnist_course.scratch.optimizers import SGD, Adam, AdamW, Optimizer
 from mnist_course.scratch.regularization import Dropout
 from mnist_course.training import Advance, run_epochs, schedule_of
 
-OPTIMIZERS: dict[str, Callable[[dict[str, FloatArray], float], Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,
     "adam": Adam,
     "adamw": AdamW,
@@ -40,6 +40,7 @@ def fit(
     learning_rate: float = 1e-3,
     optimizer: str = "adam",
     schedule: str = "constant",
+    weight_decay: float | None = None,
     seed: int = 0,
     patience: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -47,6 +48,9 @@ def fit(
     progress: bool = True,
 ) -> History:
     """Train `model` in place with cross-entropy; chapter 5 writes this loop step by step.
+
+    Unlike the other wings' `fit` it has no augmentation, which resampling whole batches of images in
+    NumPy would make slower than the training itself.
 
     Parameters
     ----------
@@ -60,6 +64,8 @@ def fit(
         ``"sgd"`` (plain), ``"adam"`` or ``"adamw"``, otherwise with PyTorch's defaults.
     schedule
         ``"constant"``, ``"cosine"`` (falls to zero at the last epoch) or ``"one_cycle"``.
+    weight_decay
+        AdamW's; ``None`` is PyTorch's default, 0.01.
     seed
         Fixes the order of the examples and dropout. The initial weights are the model's own.
     patience, checkpoint, resume, progress
@@ -81,6 +87,7 @@ def fit(
         "optimizer": optimizer,
         "learning_rate": learning_rate,
         "schedule": schedule,
+        "weight_decay": weight_decay,
         "batch_size": batch_size,
         "seed": seed,
     }
@@ -104,7 +111,10 @@ class _Trainer:
         self.model, self.settings = model, settings
         self.images, self.labels = train.images, train.labels.astype(np.int64)
         rule = OPTIMIZERS[settings["optimizer"]]
-        self.optimizer = rule(model.parameters(), settings["learning_rate"])
+        options = {}
+        if settings["weight_decay"] is not None:
+            options["weight_decay"] = settings["weight_decay"]
+        self.optimizer = rule(model.parameters(), settings["learning_rate"], **options)
         self.learning_rate, self.batches = schedule_of(settings, len(train))
 
     def train_epoch(self, epoch: int, advance: Advance) -> tuple[float, float]:

@@ -1,0 +1,132 @@
+"""Random alterations of a whole batch on the device where it is, each image its own.
+
+torchvision's ``v2.RandomAffine`` and ``v2.ElasticTransform`` draw once per call, so a batch given to
+them is altered all alike. Here every image draws its own values and the batch is still resampled in one
+call; with the same values an image comes out as torchvision's `functional.affine` and
+`functional.elastic` make it. Chapter 10 shows both.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from mnist_course.augmentation import Augmentation, smoothing_matrix
+
+
+class Placement(NamedTuple):
+    """Where each image of a batch goes.
+
+    Parameters
+    ----------
+    angles
+        Shape (N,): degrees clockwise about the image's centre.
+    scales
+        Shape (N,): size factors.
+    shifts
+        Shape (N, 2): pixels to the right and down.
+    displacement
+        Shape (N, H, W, 2): for each pixel of the result, how much further right and down its value is
+        taken from, in pixels. ``None`` for none.
+    """
+
+    angles: torch.Tensor
+    scales: torch.Tensor
+    shifts: torch.Tensor
+    displacement: torch.Tensor | None = None
+
+
+def draw(
+    augmentation: Augmentation, count: int, generator: torch.Generator, side: int = 28
+) -> Placement:
+    """Draw a placement for each of `count` images of `side` × `side` pixels, on the generator's device.
+
+    Each image's values are independent of the others'.
+    """
+
+    def uniform(*shape: int) -> torch.Tensor:  # in [-1, 1)
+        return 2 * torch.rand(*shape, generator=generator, device=generator.device) - 1
+
+    angles = augmentation.rotation * uniform(count)
+    scales = 1 + augmentation.zoom * uniform(count)
+    shifts = augmentation.shift * uniform(count, 2)
+    if augmentation.elastic is None:
+        return Placement(angles, scales, shifts)
+    alpha, sigma = augmentation.elastic
+    smooth = torch.from_numpy(smoothing_matrix(sigma, side)).to(generator.device)
+    field = smooth @ (alpha * uniform(count, 2, side, side)) @ smooth.T
+    return Placement(angles, scales, shifts, field.permute(0, 2, 3, 1))
+
+
+def place(images: torch.Tensor, placement: Placement) -> torch.Tensor:
+    """Rotate, zoom and shift each image by its own amounts, then displace its pixels.
+
+    All of it is one bilinear resampling, so an image is blurred once and not once per alteration. What
+    lies outside of the image counts as background, 0.
+
+    Parameters
+    ----------
+    images
+        Floating point, shape (N, C, H, W).
+    placement
+        N placements on the same device.
+
+    Returns
+    -------
+    Tensor
+        Shape (N, C, H, W).
+    """
+    height, width = images.shape[-2:]
+    size = torch.tensor([width, height], dtype=images.dtype, device=images.device)
+    rows = torch.arange(height, dtype=images.dtype, device=images.device) - (height - 1) / 2
+    columns = torch.arange(width, dtype=images.dtype, device=images.device) - (width - 1) / 2
+    # positions of the result's pixels, (right, down) from the centre: (H, W, 2)
+    pixels = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
+    if placement.displacement is not None:
+        pixels = pixels + placement.displacement
+    moved = pixels - placement.shifts[:, None, None]  # (N, H, W, 2)
+    radians = torch.deg2rad(placement.angles)
+    cosine, sine = radians.cos() / placement.scales, radians.sin() / placement.scales
+    # the inverse of the placement: from a pixel of the result to where its value comes from
+    inverse = torch.stack([cosine, sine, -sine, cosine], dim=-1).view(-1, 2, 2)
+    sources = moved.flatten(1, 2) @ inverse.mT  # (N, H·W, 2)
+    grid = (sources * (2 / size)).view(moved.shape)  # ±1 is the outer edge of the outermost pixels
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def augment(
+    images: torch.Tensor, augmentation: Augmentation, generator: torch.Generator
+) -> torch.Tensor:
+    """Alter each image of a batch at random, on the generator's device.
+
+    Parameters
+    ----------
+    images
+        Floating point, square, shape (N, C, H, H), on the generator's device.
+    augmentation
+        How far.
+    generator
+        Source of the random numbers.
+
+    Returns
+    -------
+    Tensor
+        Shape (N, C, H, H).
+
+    Examples
+    --------
+    >>> images = torch.zeros(8, 1, 28, 28)
+    >>> augment(images, Augmentation(rotation=5), torch.Generator().manual_seed(0)).shape
+    torch.Size([8, 1, 28, 28])
+    """
+    return place(images, draw(augmentation, len(images), generator, images.shape[-1]))
+
+
+def epoch_generator(seed: int, epoch: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return the generator of one epoch's alterations: it depends on `seed` and `epoch` alone.
+
+    So a resumed run sees the images that an uninterrupted one would have seen.
+    """
+    state = np.random.SeedSequence([seed, epoch, 1]).generate_state(1)  # [seed, epoch] is dropout's
+    return torch.Generator(device=device).manual_seed(int(state[0]))
