@@ -198,6 +198,23 @@ def export(folder: Path, layout: str) -> None:
         click.echo(f"wrote {path}")
 
 
+class _Exercises(click.Group):
+    """`mnist_course.grading.commands`, imported when one of them is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from mnist_course.grading.commands import exercises
+
+        return exercises.list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from mnist_course.grading.commands import exercises
+
+        return exercises.get_command(ctx, cmd_name)
+
+
+cli.add_command(_Exercises("exercises", help="Hand out exercises, check one's own answers, grade a class."))
+
+
 def _writable(folder: Path) -> Path:
     """Create `folder`, or say why it cannot be written before any time is spent."""
     try:

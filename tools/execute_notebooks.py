@@ -2,6 +2,7 @@
 
     python tools/execute_notebooks.py                 # every chapter
     python tools/execute_notebooks.py chapters/01*    # some of them
+    python tools/execute_notebooks.py exercises/*     # the exercises; they are not on the status page
 
 A notebook that fails keeps its old outputs. Only what a reader needs is stored: no timestamps, no
 widget state, no name of this machine's kernel. `book/status.json` gets the run time of each notebook,
@@ -26,6 +27,9 @@ import measure  # noqa: E402
 STATUS = ROOT / "book" / "status.json"
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
 """As `make test` runs them: one native thread per worker, no progress bars in stored outputs."""
+
+KEPT_METADATA = ("mystnb", "mnist_course")
+"""Metadata of a notebook that its author wrote: how the book shows it, and what makes it an exercise."""
 
 PACKAGES = (
     "numpy",
@@ -57,7 +61,7 @@ def normalise(notebook: NotebookNode) -> None:
     """Keep what belongs to the text; drop what belongs to this run."""
     notebook.metadata = NotebookNode(
         {
-            **{key: value for key, value in notebook.metadata.items() if key == "mystnb"},
+            **{key: value for key, value in notebook.metadata.items() if key in KEPT_METADATA},
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
         }
@@ -88,6 +92,8 @@ def main(paths: list[Path]) -> None:
         print(f"{path.name} …", end=" ", flush=True)
         seconds = execute(path)
         print(f"{seconds:.1f} s")
+        if path.resolve().parent.name != "chapters":
+            continue  # the status page is about the book's text
         cells = len(nbformat.read(path, as_version=4).cells)
         name = path.resolve().relative_to(ROOT).as_posix()
         status["notebooks"][name] = {"seconds": round(seconds, 1), "cells": cells}

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_course.data import ImageDataset, load
+from mnist_course.errors import InputError
 
 PUBLIC_SEED = 0
 """The seed of notebooks, of the self-check and of CI. Grades are given under a fresh one."""
@@ -13,6 +14,9 @@ PUBLIC_SEED = 0
 PUBLIC_TAIL = 5_000
 """Under the public seed, unseen images come from the training archive: from its last fifth, or from this
 many last images where a fifth is more (55,000 of MNIST's stay for training)."""
+
+UNSEEN = ("mnist", "fashion")
+"""Not the optical digits: their labels lie in scikit-learn, which a submission may import."""
 
 BRIGHTNESS = (0.8, 1.0)
 
@@ -35,10 +39,17 @@ def draw_unseen(seed: int, data: str, count: int) -> ImageDataset:
     seed
         The seed of the run.
     data
-        Name of the data set, for example ``"mnist"``.
+        ``"mnist"`` or ``"fashion"``.
     count
         How many images.
+
+    Raises
+    ------
+    InputError
+        Another data set.
     """
+    if data not in UNSEEN:
+        raise InputError(f"unseen images cannot come from {data!r}; choose one of {', '.join(UNSEEN)}")
     rng = generator(seed, f"unseen/{data}")
     public = seed == PUBLIC_SEED
     archive = load(data, "train" if public else "test")

@@ -39,7 +39,7 @@ def read_notebook(source: bytes | str | os.PathLike[str], *, max_bytes: int = MA
     InputError
         When it is not a notebook of format 4 within the limits; the message says what it is instead.
     """
-    data = source if isinstance(source, bytes) else _read_bytes(Path(source), max_bytes)
+    data = source if isinstance(source, bytes) else read_bytes(Path(source), max_bytes)
     if len(data) > max_bytes:
         raise InputError(f"it has {len(data):,} bytes; at most {max_bytes:,} are accepted: clear its outputs")
     notebook = _parse(data)
@@ -59,7 +59,14 @@ def read_notebook(source: bytes | str | os.PathLike[str], *, max_bytes: int = MA
     }
 
 
-def _read_bytes(path: Path, max_bytes: int) -> bytes:
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """Return the bytes of a plain file, at most one more than `max_bytes`; links are not followed.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, or is a link, a folder, a pipe or a device.
+    """
     # O_NOFOLLOW: a submission may be a link to the solution. O_NONBLOCK: or a pipe that never ends.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:

@@ -93,11 +93,14 @@ class Run:
         than the limits allow).
     seconds
         From the first cell's start to the end.
+    why
+        What the sandbox knows about the kernel's death; may be empty.
     """
 
     cells: tuple[CellRun, ...]
     ended: str
     seconds: float
+    why: str = ""
 
 
 def run_cells(
@@ -150,7 +153,8 @@ def run_cells(
                 except _Ended as end:
                     ended = end.why
                     break
-            return Run(tuple(cells), ended, time.monotonic() - start)
+            why = _reason(manager) if ended == "died" else ""
+            return Run(tuple(cells), ended, time.monotonic() - start, why)
         finally:
             line.close()
 
@@ -225,6 +229,11 @@ def _provide(manager: KernelManager, spec: KernelSpec) -> None:
     )
 
 
+def _reason(manager: KernelManager) -> str:
+    """Return what the sandbox says about the kernel's end; nothing where there is none."""
+    return str(getattr(manager.provisioner, "reason", "") or "")
+
+
 class _Line:
     """The wires to one kernel: what is sent, what is received, and how much of it."""
 
@@ -275,7 +284,7 @@ class _Line:
                         break
         except _Ended as end:
             why = {"died": "its process ended", "deadline": "it did not answer"}.get(end.why, end.why)
-            raise KernelNeverStarted(f"the kernel never started: {why}") from None
+            raise KernelNeverStarted(f"{why} {_reason(self.manager)}".rstrip()) from None
 
     def execute(self, source: str, deadline: float, cell: CellRun | None = None) -> CellRun:
         """Run one cell and fill in what it sends until it is done; raises `_Ended` when it never is."""

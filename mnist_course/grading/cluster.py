@@ -1,0 +1,63 @@
+"""Grading on a Dask cluster: the same tasks, other machines.
+
+A submission travels as bytes. Workers need this package and, unless told otherwise, a sandbox of the kind
+that the machine with the scheduler's address has.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mnist_course.errors import InputError
+from mnist_course.grading.batch import QUEUED_PER_WORKER, Task, mark_submission, ungraded
+from mnist_course.grading.marking import Result
+from mnist_course.grading.notebooks import read_bytes
+
+SECONDS_TO_CONNECT = 20
+
+
+def outcomes_on_cluster(tasks: list[Task], scheduler: str) -> Iterator[tuple[Task, Result]]:
+    """Grade `tasks` on the cluster at `scheduler`; yield results as they come.
+
+    Raises
+    ------
+    InputError
+        When nothing answers at that address, or no worker has joined.
+    """
+    from distributed import Client
+
+    try:
+        client = Client(scheduler, timeout=SECONDS_TO_CONNECT)
+    except (OSError, ValueError) as error:
+        raise InputError(f"no Dask scheduler answers at {scheduler}; start one with dask scheduler") from error
+    with client:
+        threads = sum(client.nthreads().values())
+        if not threads:
+            raise InputError(f"the scheduler at {scheduler} has no workers; start some with dask worker")
+        yield from _bounded(client, tasks, threads * QUEUED_PER_WORKER)
+
+
+def _bounded(client: Any, tasks: list[Task], most: int) -> Iterator[tuple[Task, Result]]:
+    from distributed import as_completed
+
+    waiting = iter(tasks)
+    running: dict[Any, Task] = {}
+    completed = as_completed()
+
+    def submit_next() -> None:
+        task = next(waiting, None)
+        if task is not None:
+            # pure=False: two equal submissions are two students
+            future = client.submit(mark_submission, task, read_bytes(task.submission.path), pure=False)
+            running[future] = task
+            completed.add(future)
+
+    for _ in range(most):
+        submit_next()
+    for future in completed:
+        task = running.pop(future)
+        try:
+            result = future.result()
+        except Exception as error:  # a worker that died, or one with another version of this package
+            result = ungraded(task, f"a worker failed: {type(error).__name__}; grade again with --resume")
+        yield task, result
+        submit_next()
