@@ -40,6 +40,8 @@ class Enclosure:
         The process that watches the sandbox; it ends after everything in the sandbox has ended.
     outside, inside
         The folder of the connection file and the sockets, as the grader and as the kernel name it.
+    user
+        The sandbox's own user id, None where it shares the grader's.
     """
 
     def __init__(
@@ -65,8 +67,9 @@ class Enclosure:
             stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the grader, which then ends its sandboxes
             cwd="/",
+            env={},  # bubblewrap would show the grader's in the sandbox, as /proc/1/environ
         )
-        answer: dict[str, str] = {}
+        answer: dict[str, Any] = {}
         try:
             self._tell(plan)
             assert self.supervisor.stdout is not None
@@ -78,8 +81,9 @@ class Enclosure:
             raise InputError(
                 f"{method}: {answer.get('refused') or self.reason or 'its supervisor died'}"
             )
-        self.outside = answer["outside"]
-        self.inside = answer["inside"]
+        self.outside: str = answer["outside"]
+        self.inside: str = answer["inside"]
+        self.user: int | None = answer["user"]
 
     def run(self, command: Sequence[str], files: Mapping[str, str] | None = None) -> None:
         """Run `command` in the sandbox, after writing `files` (name: text) into its folder."""
@@ -144,6 +148,7 @@ def _environment(given: Mapping[str, str], *, packages: bool) -> dict[str, str]:
         "LOGNAME": "student",
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONWARNINGS": "ignore:Couldn't bind IOPub Pipe",  # it is for TCP, and there is none
         "TMPDIR": "{tmp}",
         "USER": "student",
     }

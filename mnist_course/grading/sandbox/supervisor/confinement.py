@@ -81,7 +81,6 @@ def _limit(limits: Mapping[str, int], *, shares_user: bool) -> None:
         (resource.RLIMIT_DATA, memory),
         (resource.RLIMIT_AS, memory + _ROOM_FOR_LIBRARIES),
         (resource.RLIMIT_NPROC, processes),
-        (resource.RLIMIT_CPU, limits["cpu_seconds"]),
         (resource.RLIMIT_FSIZE, limits["file_bytes"]),
         (resource.RLIMIT_NOFILE, limits["open_files"]),
         (resource.RLIMIT_CORE, 0),
@@ -91,6 +90,10 @@ def _limit(limits: Mapping[str, int], *, shares_user: bool) -> None:
         _, hard = resource.getrlimit(kind)
         lowest = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (lowest, lowest))
+    seconds = limits["cpu_seconds"]
+    resource.setrlimit(
+        resource.RLIMIT_CPU, (seconds, seconds + 1)
+    )  # a signal that says why, then SIGKILL
 
 
 def _prctl(option: int, value: int, pointer: Any = 0) -> None:

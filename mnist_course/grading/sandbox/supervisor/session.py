@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +23,13 @@ def main() -> None:
     except OSError as error:
         _say({"refused": f"the sandbox's folder cannot be prepared: {error}"})
         raise SystemExit(1) from None
-    _say({side: f"{getattr(place, side)}/{room.KERNEL_FOLDER}" for side in ("outside", "inside")})
+    _say(
+        {
+            "outside": f"{place.outside}/{room.KERNEL_FOLDER}",
+            "inside": f"{place.inside}/{room.KERNEL_FOLDER}",
+            "user": place.uid,
+        }
+    )
     try:
         line = sys.stdin.buffer.readline()
         status, reason = _run(plan, place, json.loads(line)) if line else (0, "")
@@ -51,9 +58,20 @@ def _run(plan: Mapping[str, Any], place: room.Room, order: Mapping[str, Any]) ->
         return 1, reason
     _drain(reading, said)
     _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    last = said.decode(errors="replace").strip() if code else ""
-    return (code if 0 <= code < 256 else 1), last
+    return _judge(
+        os.waitstatus_to_exitcode(status), plan["limits"], said.decode(errors="replace").strip()
+    )
+
+
+def _judge(code: int, limits: Mapping[str, int], said: str) -> tuple[int, str]:
+    """Say what an exit code means; bubblewrap answers 128 + N for its child's signal N."""
+    number = -code if code < 0 else code - 128
+    if 0 < number < signal.NSIG:
+        name = signal.Signals(number).name
+        if name == "SIGXCPU":
+            return 1, f"processor: more than {limits['cpu_seconds']} s of its time"
+        return 1, f"ended by {name}"
+    return code, said if code else ""
 
 
 def _watch(limits: Mapping[str, int], child: int, reading: int, said: bytearray) -> str:
