@@ -31,7 +31,7 @@ def reliability_diagram(result: Calibration, ax: Axes | None = None) -> Axes:
     ax.bar(left, accuracy, width, align="edge", color="C0", edgecolor="white", label="accuracy")
     ax.bar(
         left, confidence - accuracy, width, bottom=accuracy, align="edge", color="none",
-        edgecolor="#444444", linewidth=0.5, hatch="////", alpha=0.7, label="gap to the confidence",
+        edgecolor="#444444", linewidth=0.5, hatch="////", alpha=0.7, label="gap",
     )  # fmt: skip
     ax.plot([0, 1], [0, 1], color="#333333", linewidth=1, linestyle="--", label="perfect")
     for x, top, count in zip(
@@ -41,8 +41,9 @@ def reliability_diagram(result: Calibration, ax: Axes | None = None) -> Axes:
             f"{count:,}", (x, top), (0, 2), textcoords="offset points", rotation=90, ha="center",
             va="bottom", fontsize=8,
         )  # fmt: skip
-    ax.set(xlim=(0, 1), ylim=(0, 1.18), xlabel="confidence", ylabel="share of right predictions")
+    ax.set(xlim=(0, 1), ylim=(0, 1.16), xlabel="confidence", ylabel="share of right predictions")
     ax.set_yticks(np.linspace(0, 1, 6))
     ax.set_title(f"expected calibration error {100 * result.error:.1f} %")
-    ax.legend(loc="upper left")
+    # below, because a bin with two answers may reach to the top anywhere
+    ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.17), handlelength=1.5)
     return ax
