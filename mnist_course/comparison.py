@@ -68,20 +68,18 @@ class McNemar:
         return (self.only_first - self.only_second) / self.images
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Return the adjusted Wald interval of the difference.
+        """Return Wald's interval of the difference after adding ½ to each cell of the 2×2 table.
 
         References
         ----------
-        Bonett and Price, Adjusted Wald confidence interval for a difference of binomial proportions
-        based on paired data, 2012.
+        Agresti and Min, Simple improved confidence intervals for comparing matched proportions, 2005.
         """
         from scipy.stats import norm
 
-        total = self.images + 2
-        first, second = (self.only_first + 1) / total, (self.only_second + 1) / total
-        centre = first - second
-        half = norm.ppf((1 + confidence) / 2) * np.sqrt((first + second - centre**2) / total)
-        return max(-1.0, float(centre - half)), min(1.0, float(centre + half))
+        total, surplus = self.images + 2, self.only_first - self.only_second
+        spread = np.sqrt(self.discordant + 1 - surplus**2 / total) / total
+        half = norm.ppf((1 + confidence) / 2) * spread
+        return max(-1.0, float(surplus / total - half)), min(1.0, float(surplus / total + half))
 
     def to_dict(self) -> dict[str, Any]:
         """Return counts, difference, interval and p-value for JSON."""

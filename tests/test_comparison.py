@@ -65,6 +65,15 @@ def test_the_interval_covers_the_true_difference_as_often_as_it_says():
     assert 0.935 < np.mean(covered) < 0.975
 
 
+def test_the_interval_by_adding_one_half_to_each_cell_of_the_table():
+    table = np.array([[900, 40], [20, 40]]) + 0.5  # rows: first right, wrong; columns: second
+    shares = table / table.sum()
+    difference = shares[0, 1] - shares[1, 0]
+    variance = (shares[0, 1] + shares[1, 0] - difference**2) / table.sum()
+    expected = difference - 1.959964 * np.sqrt(variance), difference + 1.959964 * np.sqrt(variance)
+    assert McNemar(1000, 40, 20).interval() == pytest.approx(expected, abs=1e-7)
+
+
 @settings(deadline=None)
 @given(images=st.integers(1, 50), data=st.data())
 def test_the_interval_stays_within_minus_one_and_one(images, data):
