@@ -23,11 +23,16 @@ _START = "import sys; sys.path.insert(0, sys.argv[1]); from supervisor import ma
 # What a kernel may learn about its surroundings: how many threads to use, not who pays for them.
 _PASSED_ON = (
     "_NUM_THREADS",
-    "TQDM_DISABLE",
-    "TF_CPP_MIN_LOG_LEVEL",
-    "TZ",
+    "_NUM_INTRAOP_THREADS",
+    "_NUM_INTEROP_THREADS",
+    "CUDA_VISIBLE_DEVICES",
     "KERAS_BACKEND",
     "MPLBACKEND",
+    "PYDEVD_DISABLE_FILE_VALIDATION",
+    "PYTHONHASHSEED",
+    "TF_CPP_MIN_LOG_LEVEL",
+    "TQDM_DISABLE",
+    "TZ",
 )
 
 

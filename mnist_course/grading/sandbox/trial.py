@@ -51,8 +51,10 @@ class Trial:
         try:
             self.client.wait_for_ready(timeout=_START_SECONDS)
             self.call("''", setup=_SETUP)
-        except BaseException:
+        except BaseException as error:
             self.__exit__(None, None, None)
+            if isinstance(error, RuntimeError):
+                raise RuntimeError(f"{error}: {self.provisioner.reason}") from None
             raise
         return self
 
