@@ -136,20 +136,14 @@ def predict(images: tuple[Path, ...], folder: Path | None) -> None:
     """Classify grey pictures of single digits."""
     import numpy as np
 
-    from mnist_course.data import ImageDataset, load
+    from mnist_course.data import load
     from mnist_course.data.pictures import read_picture
-    from mnist_course.evaluation import Evaluation
 
     pixels = np.stack([read_picture(path) for path in images])  # (N, 28, 28)
     network, training, settings = _trained(folder)
-    unlabelled = ImageDataset(
-        pixels, np.zeros(len(pixels), np.uint8), load(settings["data"], "test").class_names
-    )
-    logits = training.predict_logits(network, unlabelled.images)
-    result = Evaluation(logits, unlabelled.labels, unlabelled.class_names)
-    for path, probabilities in zip(images, result.probabilities, strict=True):
+    names = load(settings["data"], "test").class_names
+    for path, probabilities in zip(images, training.predict_probabilities(network, pixels), strict=True):
         best, second = np.argsort(-probabilities)[:2]
-        names = unlabelled.class_names
         click.echo(
             f"{path}: {names[best]}  ({probabilities[best]:.1%};"
             f" then {names[second]}, {probabilities[second]:.1%})"
@@ -212,7 +206,9 @@ class _Exercises(click.Group):
         return exercises.get_command(ctx, cmd_name)
 
 
-cli.add_command(_Exercises("exercises", help="Hand out exercises, check one's own answers, grade a class."))
+cli.add_command(
+    _Exercises("exercises", help="Hand out exercises, check one's own answers, grade a class.")
+)
 
 
 def _writable(folder: Path) -> Path:

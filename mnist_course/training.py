@@ -26,6 +26,9 @@ OPTIMIZERS = ("sgd", "adam", "adamw")
 Advance = Callable[[int], object]
 """Called after each batch with the number of examples in it."""
 
+AfterEpoch = Callable[[History], object]
+"""Called with the history so far after each epoch; what it raises ends the run."""
+
 
 class Trainer(Protocol):
     """What a wing supplies for one run."""
@@ -62,30 +65,28 @@ def schedule_of(settings: dict[str, Any], examples: int) -> tuple[Schedule, int]
 
 
 def run_epochs(
-    prepare: Callable[[], Trainer],
+    prepare: Callable[[dict[str, Any]], Trainer],
     train: ImageDataset,
     validation: ImageDataset | None,
     *,
     epochs: int,
-    settings: dict[str, Any],
     patience: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    after_epoch: AfterEpoch | None = None,
     progress: bool = True,
+    **settings: Any,
 ) -> History:
     """Train for `epochs` epochs, or fewer with early stopping.
 
     Parameters
     ----------
     prepare
-        Returns the wing's side; called once, after the settings have been found usable.
+        Takes the settings and returns the wing's side; called once, after they have been found usable.
     train, validation
         The data. The validation data are only looked at, after each epoch.
     epochs
         Number of epochs in all, those of a resumed run included.
-    settings
-        What defines the run; kept in the history, and a checkpoint resumes only under equal settings.
-        This function adds the number of training images, and of epochs if the schedule needs it.
     patience
         Stop when the validation loss has not improved for this many epochs, and go back to the weights
         of the best one. ``None`` trains to the end and keeps the last weights.
@@ -93,19 +94,27 @@ def run_epochs(
         Folder for the state after every epoch. A run that is killed loses the epoch in progress only.
     resume
         Continue from the checkpoint if there is one.
+    after_epoch
+        Called with the history after every epoch and its checkpoint; what it raises ends the run, which
+        is how a search stops a trial that does not look promising (chapter 10).
     progress
         Show a bar on stderr (the environment variable ``TQDM_DISABLE=1`` turns all of them off).
+    **settings
+        What defines the run: framework, model, optimizer, learning_rate, schedule, batch_size and seed,
+        and what a wing adds. They are kept in the history, with the number of training images, and of
+        epochs if the schedule needs it; a checkpoint resumes only under equal settings.
 
     Raises
     ------
     InputError
-        Unusable numbers, patience without validation data, or a checkpoint of another run.
+        Data of another kind, unusable numbers, patience without validation data, or a checkpoint of
+        another run.
     """
     _check(train, validation, epochs, settings, patience, checkpoint, resume)
     settings["train_images"] = len(train)
     if settings["schedule"] != "constant":
         settings["epochs"] = epochs  # which such a run cannot change later
-    trainer = prepare()
+    trainer = prepare(settings)
     with tempfile.TemporaryDirectory() as temporary:
         state = _State(Path(checkpoint or temporary), trainer, settings, keep=checkpoint is not None)
         history = (state.resume() if resume else None) or History(settings=settings)
@@ -130,10 +139,21 @@ def run_epochs(
                     bar.set_postfix_str(f"validation accuracy {result.accuracy:.4f}")
                 history.seconds.append(time.perf_counter() - start)
                 state.save(history, best=patience is not None)
+                if after_epoch is not None:
+                    after_epoch(history)
         if patience is not None:
             history.best_epoch = _best(history)
             trainer.load(state.weights(history.best_epoch))
     return history
+
+
+def require_dataset(data: object) -> None:
+    """Refuse what is no `ImageDataset`, which checks its images and labels itself."""
+    if not isinstance(data, ImageDataset):
+        raise InputError(
+            f"the data are a {type(data).__name__}, expected an ImageDataset:"
+            " ImageDataset(images, labels), of uint8 images (N, 28, 28) and integer labels (N,)"
+        )
 
 
 def _check(
@@ -146,6 +166,8 @@ def _check(
     resume: bool,
 ) -> None:
     """Refuse a run that cannot work before it has cost anything."""
+    for data in (train, *(() if validation is None else (validation,))):
+        require_dataset(data)
     if not len(train):
         raise InputError("the training data are empty; expected at least one image")
     if validation is not None and not len(validation):

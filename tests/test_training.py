@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 import mnist_course.training
 from mnist_course import build
@@ -40,6 +41,15 @@ def test_training_learns_and_reports_every_epoch(framework, train_digits, test_d
     assert result.loss == pytest.approx(history.validation_loss[-1])
     assert result.accuracy > 0.7
     assert history.settings["framework"] == framework
+
+
+def test_probabilities_are_the_softmax_of_the_logits(framework, test_digits):
+    training, model = wing(framework, "training"), build("lenet5", framework, seed=1)
+    probabilities = training.predict_probabilities(model, test_digits.images)
+    assert probabilities.shape == (len(test_digits), 10)
+    assert probabilities.dtype == np.float32
+    expected = softmax(training.predict_logits(model, test_digits.images), axis=1)
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

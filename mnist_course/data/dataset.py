@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mnist_course.data.batches import require_bytes
 from mnist_course.errors import InputError
 
 DIGITS = tuple("0123456789")
@@ -43,14 +44,16 @@ class ImageDataset:
 
     def __post_init__(self) -> None:
         images, labels = np.asarray(self.images), np.asarray(self.labels)
-        if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
-            raise InputError(
-                f"images are {images.dtype} of shape {images.shape}; expected uint8 of shape (N, 28, 28)"
-            )
+        require_bytes(images)
         if labels.dtype != np.uint8 or labels.shape != images.shape[:1]:
+            advice = ""
+            if labels.ndim == 2:
+                advice = "; labels.argmax(axis=1).astype(np.uint8) turns one-hot rows into integers"
+            elif np.issubdtype(labels.dtype, np.integer) and labels.dtype != np.uint8:
+                advice = "; convert them with labels.astype(np.uint8)"
             raise InputError(
                 f"labels are {labels.dtype} of shape {labels.shape};"
-                f" expected uint8 of shape ({len(images)},), one per image"
+                f" expected uint8 of shape ({len(images)},), one per image{advice}"
             )
         if len(labels) and labels.max() >= len(self.class_names):
             raise InputError(

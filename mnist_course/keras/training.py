@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from mnist_course.augmentation import Augmentation
 from mnist_course.data import ImageDataset, epoch_order, scale
+from mnist_course.data.batches import require_bytes
 from mnist_course.errors import InputError
 from mnist_course.evaluation import Evaluation
 from mnist_course.files import atomic_write
 from mnist_course.history import History
 from mnist_course.keras.augmentation import augment, epoch_seed
-from mnist_course.training import Advance, run_epochs, schedule_of
+from mnist_course.training import Advance, AfterEpoch, require_dataset, run_epochs, schedule_of
 
 OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
     "sgd": keras.optimizers.SGD,
@@ -42,6 +43,7 @@ def fit(
     patience: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    after_epoch: AfterEpoch | None = None,
     progress: bool = True,
 ) -> History:
     """Train `model` in place with cross-entropy, by `keras.Model.fit`, one call per epoch.
@@ -65,8 +67,9 @@ def fit(
     seed
         Fixes the order of the examples and augmentation. The initial weights, and dropout, are the
         model's own.
-    patience, checkpoint, resume, progress
-        Early stopping, a folder to resume from, and the bar: see `mnist_course.training.run_epochs`.
+    patience, checkpoint, resume, after_epoch, progress
+        Early stopping, a folder to resume from, a function called after every epoch, and the bar: see
+        `mnist_course.training.run_epochs`.
 
     Returns
     -------
@@ -78,27 +81,25 @@ def fit(
     InputError
         Unusable settings, a checkpoint of another run, or a loss that is no longer finite.
     """
-    settings = {
-        "framework": "keras",
-        "model": model.name,
-        "optimizer": optimizer,
-        "learning_rate": learning_rate,
-        "schedule": schedule,
-        "weight_decay": weight_decay,
-        "augmentation": None if augmentation is None else asdict(augmentation),
-        "batch_size": batch_size,
-        "seed": seed,
-    }
     return run_epochs(
-        lambda: _Trainer(model, train, settings, augmentation),
+        lambda settings: _Trainer(model, train, settings, augmentation),
         train,
         validation,
         epochs=epochs,
-        settings=settings,
         patience=patience,
         checkpoint=checkpoint,
         resume=resume,
+        after_epoch=after_epoch,
         progress=progress,
+        framework="keras",
+        model=model.name,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        weight_decay=weight_decay,
+        augmentation=None if augmentation is None else asdict(augmentation),
+        batch_size=batch_size,
+        seed=seed,
     )
 
 
@@ -112,6 +113,7 @@ class _Trainer:
         settings: dict[str, Any],
         augmentation: Augmentation | None,
     ) -> None:
+        _require_channels_last(model)
         self.model, self.settings, self.augmentation = model, settings, augmentation
         self.images = _add_channel(train.images)  # (N, 28, 28, 1)
         self.labels = train.labels.astype(np.int32)  # (N,)
@@ -173,11 +175,22 @@ def predict_logits(
     model: keras.Model, images: NDArray[np.uint8], *, batch_size: int = 500
 ) -> NDArray[np.float32]:
     """Run the network over uint8 images (N, 28, 28); return logits (N, classes)."""
+    _require_channels_last(model)
+    require_bytes(images)
     return np.asarray(model.predict(_add_channel(images), batch_size=batch_size, verbose=0))
+
+
+def predict_probabilities(
+    model: keras.Model, images: NDArray[np.uint8], *, batch_size: int = 500
+) -> NDArray[np.float32]:
+    """Return the softmax of `predict_logits`: (N, classes), each row sums to 1."""
+    logits = predict_logits(model, images, batch_size=batch_size)
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.softmax(logits)))
 
 
 def evaluate(model: keras.Model, dataset: ImageDataset, *, batch_size: int = 500) -> Evaluation:
     """Evaluate the network on every image of `dataset`."""
+    require_dataset(dataset)
     logits = predict_logits(model, dataset.images, batch_size=batch_size)
     return Evaluation(logits, dataset.labels, dataset.class_names)
 
@@ -211,6 +224,15 @@ def _load(model: keras.Model, path: Path) -> None:
     except Exception as error:  # Keras, h5py and zipfile each have their own
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path} does not fit the model {model.name}: {reason}") from error
+
+
+def _require_channels_last(model: keras.Model) -> None:
+    shape = getattr(model, "input_shape", (None, 28, 28, 1))  # a subclassed model may not know yet
+    if tuple(shape[1:]) != (28, 28, 1):
+        raise InputError(
+            f"{model.name} takes images of shape {tuple(shape[1:])}, expected (28, 28, 1);"
+            " build it with keras.Input((28, 28, 1)) and channels last"
+        )
 
 
 def _add_channel(images: NDArray[np.uint8]) -> NDArray[np.float32]:

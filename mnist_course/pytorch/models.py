@@ -1,13 +1,20 @@
 """The networks of the course as PyTorch modules.
 
 All of them take float32 images of shape (N, 1, 28, 28) in [0, 1] and return logits of shape (N, 10).
+Other images raise `mnist_course.errors.InputError`.
 """
+
+from contextlib import suppress
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from mnist_course.data.batches import require_digits, require_scaled
 from mnist_course.errors import InputError
+
+DIGITS = (1, 28, 28)
 
 
 def _initialise(module: nn.Module) -> None:
@@ -22,7 +29,30 @@ def _initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-class LeNet5(nn.Module):
+def _check_images(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """Refuse images that are bytes, channels last or not scaled, before any layer sees them."""
+    if torch.compiler.is_compiling() or not inputs or not isinstance(inputs[0], torch.Tensor):
+        return
+    images = inputs[0].detach()
+    require_digits(tuple(images.shape), DIGITS)
+    if not images.is_floating_point():
+        raise InputError(
+            f"images are {images.dtype}, expected floats in [0, 1]; pass images.float() / 255"
+        )
+    if images.device.type == "cpu":  # reading a pixel's value would stall a GPU
+        with suppress(RuntimeError):  # and inside torch.func.vmap there is none to be read
+            require_scaled(images)
+
+
+class _DigitNetwork(nn.Module):
+    """A module that looks at its images before it computes with them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_forward_pre_hook(_check_images)
+
+
+class LeNet5(_DigitNetwork):
     """LeNet-5 as it is taught today: ReLU and max pooling, 61,706 parameters.
 
     The network of 1998 had scaled tanh units, trainable subsampling, a partly connected second
@@ -52,7 +82,7 @@ class LeNet5(nn.Module):
         return self.fc3(x)
 
 
-class SimpleCNN(nn.Module):
+class SimpleCNN(_DigitNetwork):
     """Two 5×5 convolutions with 10 and 20 channels and one hidden layer, 21,840 parameters."""
 
     def __init__(self) -> None:
@@ -71,7 +101,7 @@ class SimpleCNN(nn.Module):
         return self.fc2(x)
 
 
-class DenseCNN(nn.Module):
+class DenseCNN(_DigitNetwork):
     """Two 3×3 convolutions with 32 and 64 channels and a dense layer of 128, 225,034 parameters."""
 
     def __init__(self) -> None:
@@ -90,7 +120,7 @@ class DenseCNN(nn.Module):
         return self.fc2(x)
 
 
-class SmallCNN(nn.Module):
+class SmallCNN(_DigitNetwork):
     """`DenseCNN` without its dense layer, 34,826 parameters."""
 
     def __init__(self) -> None:
@@ -107,7 +137,7 @@ class SmallCNN(nn.Module):
         return self.fc1(x.flatten(1))
 
 
-class SingleConvCNN(nn.Module):
+class SingleConvCNN(_DigitNetwork):
     """One 3×3 convolution with 32 channels and a dense layer of 128, 693,962 parameters."""
 
     def __init__(self) -> None:

@@ -16,13 +16,14 @@ from torch.nn import functional as F
 
 from mnist_course.augmentation import Augmentation
 from mnist_course.data import ImageDataset, epoch_order, scale
+from mnist_course.data.batches import require_bytes
 from mnist_course.errors import InputError
 from mnist_course.evaluation import Evaluation
 from mnist_course.files import atomic_write
 from mnist_course.history import History
 from mnist_course.pytorch import devices
 from mnist_course.pytorch.augmentation import augment, epoch_generator
-from mnist_course.training import Advance, run_epochs, schedule_of
+from mnist_course.training import Advance, AfterEpoch, require_dataset, run_epochs, schedule_of
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
@@ -48,6 +49,7 @@ def fit(
     patience: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    after_epoch: AfterEpoch | None = None,
     progress: bool = True,
 ) -> History:
     """Train `model` in place with cross-entropy; chapter 7 writes this loop step by step.
@@ -73,8 +75,9 @@ def fit(
         own.
     device
         ``"auto"`` or a device name; the model is left there.
-    patience, checkpoint, resume, progress
-        Early stopping, a folder to resume from, and the bar: see `mnist_course.training.run_epochs`.
+    patience, checkpoint, resume, after_epoch, progress
+        Early stopping, a folder to resume from, a function called after every epoch, and the bar: see
+        `mnist_course.training.run_epochs`.
 
     Returns
     -------
@@ -86,27 +89,25 @@ def fit(
     InputError
         Unusable settings, a checkpoint of another run, or a loss that is no longer finite.
     """
-    settings = {
-        "framework": "pytorch",
-        "model": type(model).__name__,
-        "optimizer": optimizer,
-        "learning_rate": learning_rate,
-        "schedule": schedule,
-        "weight_decay": weight_decay,
-        "augmentation": None if augmentation is None else asdict(augmentation),
-        "batch_size": batch_size,
-        "seed": seed,
-    }
     return run_epochs(
-        lambda: _Trainer(model, train, settings, augmentation, devices.choose(device)),
+        lambda settings: _Trainer(model, train, settings, augmentation, devices.choose(device)),
         train,
         validation,
         epochs=epochs,
-        settings=settings,
         patience=patience,
         checkpoint=checkpoint,
         resume=resume,
+        after_epoch=after_epoch,
         progress=progress,
+        framework="pytorch",
+        model=type(model).__name__,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        weight_decay=weight_decay,
+        augmentation=None if augmentation is None else asdict(augmentation),
+        batch_size=batch_size,
+        seed=seed,
     )
 
 
@@ -189,6 +190,7 @@ def predict_logits(
 
     The model's training mode is restored afterwards.
     """
+    require_bytes(images)
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
@@ -198,8 +200,17 @@ def predict_logits(
     return torch.cat(parts).numpy()
 
 
+def predict_probabilities(
+    model: nn.Module, images: NDArray[np.uint8], *, batch_size: int = 500
+) -> NDArray[np.float32]:
+    """Return the softmax of `predict_logits`: (N, classes), each row sums to 1."""
+    logits = torch.from_numpy(predict_logits(model, images, batch_size=batch_size))
+    return logits.softmax(dim=1).numpy()
+
+
 def evaluate(model: nn.Module, dataset: ImageDataset, *, batch_size: int = 500) -> Evaluation:
     """Evaluate the network on every image of `dataset`, in evaluation mode, where the model is."""
+    require_dataset(dataset)
     logits = predict_logits(model, dataset.images, batch_size=batch_size)
     return Evaluation(logits, dataset.labels, dataset.class_names)
 

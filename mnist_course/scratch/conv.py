@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from mnist_course.errors import InputError
 from mnist_course.scratch import conv_methods, conv_rows
 from mnist_course.scratch.arrays import (
     WORKSPACE,
@@ -283,9 +284,12 @@ def check(
     require_float("kernels", kernels, ndim=4)
     require_same_dtype(images=images, kernels=kernels, bias=bias)
     if kernels.shape[2] != images.shape[3]:
-        raise ValueError(
+        advice = f"pass kernels.shape == (kh, kw, {images.shape[3]}, out)"
+        if kernels.shape[2] == images.shape[1]:
+            advice = "channels first? pass np.moveaxis(images, 1, -1)"
+        raise InputError(
             f"kernels have {kernels.shape[2]} input channels but the images have "
-            f"{images.shape[3]}; pass kernels.shape == (kh, kw, {images.shape[3]}, out)"
+            f"{images.shape[3]}; {advice}"
         )
     if 0 in kernels.shape or not len(images):
         raise ValueError(

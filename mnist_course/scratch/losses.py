@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mnist_course.errors import InputError
 from mnist_course.scratch.activations import log_softmax, sigmoid
 from mnist_course.scratch.arrays import (
     FloatArray,
@@ -40,7 +41,7 @@ def cross_entropy(logits: FloatArray, labels: IntArray, *, label_smoothing: floa
 
     Raises
     ------
-    ValueError
+    InputError
         For wrong shapes, labels out of range, an empty batch, NaN or infinite logits.
 
     >>> cross_entropy(np.zeros((1, 10)), np.array([3]))  # doctest: +ELLIPSIS
@@ -96,7 +97,7 @@ def binary_cross_entropy(
 
     Raises
     ------
-    ValueError
+    InputError
         For shapes that differ, values outside [0, 1], NaN or infinities.
 
     Notes
@@ -133,7 +134,7 @@ def binary_cross_entropy_gradient(
 def mean_squared_error(predictions: FloatArray, targets: FloatArray) -> float:
     """Return the mean of (predictions - targets)² over all elements, any shape.
 
-    Raises ValueError for shapes that differ, NaN or infinities.
+    Raises InputError for shapes that differ, NaN or infinities.
     """
     _check_pair(predictions, targets)
     return float(np.mean((predictions - targets) ** 2))
@@ -148,20 +149,27 @@ def mean_squared_error_gradient(predictions: FloatArray, targets: FloatArray) ->
 def _check_classification(logits: FloatArray, labels: IntArray, label_smoothing: float) -> None:
     require_float("logits", logits, ndim=2)
     if not len(logits):
-        raise ValueError("logits have no rows, expected a batch of at least one")
+        raise InputError("logits have no rows, expected a batch of at least one")
     require_finite("logits", logits)
     require_labels(labels, len(logits), logits.shape[1])
     if not 0 <= label_smoothing < 1:
-        raise ValueError(f"label_smoothing is {label_smoothing}, expected 0 <= value < 1")
+        raise InputError(f"label_smoothing is {label_smoothing}, expected 0 <= value < 1")
 
 
 def _check_pair(predictions: FloatArray, targets: FloatArray) -> None:
     require_float("predictions", predictions)
+    classes = np.shape(predictions)[-1] if np.ndim(predictions) == 2 else 1
+    if classes > 1 and np.ndim(targets) == 1:
+        raise InputError(
+            f"targets have shape {np.shape(targets)}, expected a row of {classes} for each prediction; "
+            f"turn integers into one-hot rows, np.eye({classes}, dtype=predictions.dtype)[labels], or "
+            "use cross_entropy, which takes integers"
+        )
     require_float("targets", targets)
     require_same_dtype(predictions=predictions, targets=targets)
     require_shape("targets", targets, predictions.shape)
     if not predictions.size:
-        raise ValueError("predictions are empty, expected at least one value")
+        raise InputError("predictions are empty, expected at least one value")
     require_finite("predictions", predictions)
     require_finite("targets", targets)
 
@@ -169,9 +177,9 @@ def _check_pair(predictions: FloatArray, targets: FloatArray) -> None:
 def _check_binary(predictions: FloatArray, targets: FloatArray, from_logits: bool) -> None:
     _check_pair(predictions, targets)
     if targets.min() < 0 or targets.max() > 1:
-        raise ValueError(f"targets run from {targets.min()} to {targets.max()}, expected 0 to 1")
+        raise InputError(f"targets run from {targets.min()} to {targets.max()}, expected 0 to 1")
     if not from_logits and (predictions.min() < 0 or predictions.max() > 1):
-        raise ValueError(
+        raise InputError(
             f"predictions run from {predictions.min()} to {predictions.max()}, expected "
             "probabilities in [0, 1]; for scores pass from_logits=True"
         )

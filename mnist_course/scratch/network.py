@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from mnist_course.data.batches import require_digits, require_scaled
 from mnist_course.files import atomic_write
 from mnist_course.scratch import fused, npz
 from mnist_course.scratch.arrays import FloatArray, require_finite, require_float
@@ -56,10 +57,11 @@ class Sequential(Layer):
     def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
         """Return the network's output, logits for a classifier, for a batch (N, ...)."""
         require_float("images", x)
-        if self.input_shape is not None and x.shape[1:] != self.input_shape:
-            expected = ", ".join(map(str, self.input_shape))
-            raise ValueError(f"images have shape {x.shape}, expected (N, {expected})")
+        if self.input_shape is not None:
+            require_digits(x.shape, self.input_shape)
         require_finite("images", x)
+        if self.input_shape == (28, 28, 1):
+            require_scaled(x)
         for step in self._steps:
             x = step.forward(x, training)
         return x

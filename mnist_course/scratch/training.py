@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_course.data import ImageDataset, epoch_order, scale
+from mnist_course.data.batches import require_bytes
 from mnist_course.evaluation import Evaluation
 from mnist_course.history import History
 from mnist_course.scratch import npz
@@ -21,7 +22,7 @@ from mnist_course.scratch.losses import cross_entropy_and_gradient
 from mnist_course.scratch.network import Sequential
 from mnist_course.scratch.optimizers import SGD, Adam, AdamW, Optimizer
 from mnist_course.scratch.regularization import Dropout
-from mnist_course.training import Advance, run_epochs, schedule_of
+from mnist_course.training import Advance, AfterEpoch, require_dataset, run_epochs, schedule_of
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,
@@ -45,6 +46,7 @@ def fit(
     patience: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    after_epoch: AfterEpoch | None = None,
     progress: bool = True,
 ) -> History:
     """Train `model` in place with cross-entropy; chapter 5 writes this loop step by step.
@@ -68,8 +70,9 @@ def fit(
         AdamW's; ``None`` is PyTorch's default, 0.01.
     seed
         Fixes the order of the examples and dropout. The initial weights are the model's own.
-    patience, checkpoint, resume, progress
-        Early stopping, a folder to resume from, and the bar: see `mnist_course.training.run_epochs`.
+    patience, checkpoint, resume, after_epoch, progress
+        Early stopping, a folder to resume from, a function called after every epoch, and the bar: see
+        `mnist_course.training.run_epochs`.
 
     Returns
     -------
@@ -81,26 +84,24 @@ def fit(
     InputError
         Unusable settings, a checkpoint of another run, or a loss that is no longer finite.
     """
-    settings = {
-        "framework": "numpy",
-        "model": model.name,
-        "optimizer": optimizer,
-        "learning_rate": learning_rate,
-        "schedule": schedule,
-        "weight_decay": weight_decay,
-        "batch_size": batch_size,
-        "seed": seed,
-    }
     return run_epochs(
-        lambda: _Trainer(model, train, settings),
+        lambda settings: _Trainer(model, train, settings),
         train,
         validation,
         epochs=epochs,
-        settings=settings,
         patience=patience,
         checkpoint=checkpoint,
         resume=resume,
+        after_epoch=after_epoch,
         progress=progress,
+        framework="numpy",
+        model=model.name,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        weight_decay=weight_decay,
+        batch_size=batch_size,
+        seed=seed,
     )
 
 
@@ -165,6 +166,7 @@ def predict_logits(
     model: Sequential, images: NDArray[np.uint8], *, batch_size: int = 500
 ) -> NDArray[np.float32]:
     """Run the network in evaluation mode over uint8 images (N, 28, 28); return logits (N, classes)."""
+    require_bytes(images)
     starts = range(0, len(images), batch_size)
     parts = [model.forward(_prepare(images[start : start + batch_size])) for start in starts]
     return np.concatenate(parts).astype(np.float32, copy=False)
@@ -182,6 +184,7 @@ def predict_probabilities(
 
 def evaluate(model: Sequential, dataset: ImageDataset, *, batch_size: int = 500) -> Evaluation:
     """Evaluate the network on every image of `dataset`, in evaluation mode."""
+    require_dataset(dataset)
     logits = predict_logits(model, dataset.images, batch_size=batch_size)
     return Evaluation(logits, dataset.labels, dataset.class_names)
 

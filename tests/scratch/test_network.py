@@ -22,7 +22,6 @@ from mnist_course.scratch import (
     check_gradients,
     cross_entropy_and_gradient,
     lenet5,
-    predict_probabilities,
     simple_cnn,
 )
 
@@ -133,10 +132,6 @@ def test_fit_and_evaluate_on_real_digits(train_digits, test_digits):
     )
     assert history.train_loss[-1] < history.train_loss[0]
     assert network.evaluate(test_digits).accuracy == history.validation_accuracy[-1]
-    probabilities = predict_probabilities(network, test_digits.images)
-    assert probabilities.shape == (len(test_digits), 10)
-    assert probabilities.dtype == np.float32
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
 def test_saved_and_loaded_networks_are_equal(tmp_path):
