@@ -5,7 +5,6 @@ misconception, the wrong cell and the cells after the one it replaces. Going thr
 from the last cell to the first leaves everything before them as the solution made it.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -67,7 +66,9 @@ def answer(exercise: Exercise, seed: int, *, limits: Limits | None = None) -> Ke
         position = _position(steps, cell)
         passes.append((cell, *steps[position + 1 :]))
     limits = limits or Limits(seconds=exercise.seconds)
-    unseen = draw_unseen(seed, exercise.unseen["data"], exercise.unseen["count"]) if exercise.unseen else None
+    unseen = (
+        draw_unseen(seed, exercise.unseen["data"], exercise.unseen["count"]) if exercise.unseen else None
+    )
     images = None if unseen is None else unseen.images
     bounds = replace(
         limits,
@@ -87,7 +88,9 @@ def answer(exercise: Exercise, seed: int, *, limits: Limits | None = None) -> Ke
         expected = published[0][probe.name]
         if probe.ours.get("at_least") is not None:
             if unseen is None:
-                raise InputError(f"{exercise.name}: {probe.name} has at_least but the exercise no unseen images")
+                raise InputError(
+                    f"{exercise.name}: {probe.name} has at_least but the exercise no unseen images"
+                )
             expected = unseen.labels.astype(np.int64)
         keyed = KeyedProbe(probe.name, expected, probe.tolerance, probe.ours.get("at_least"))
         if keyed.difference(published[0][probe.name]) is not None:
@@ -106,7 +109,9 @@ def _position(steps: Sequence[Cell], misconception: Cell) -> int:
     for position, cell in enumerate(steps):
         if cell.id == misconception.ours["of"]:
             return position
-    raise InputError(f"{misconception.name} is a misconception of {misconception.ours['of']!r}, which is no cell")
+    raise InputError(
+        f"{misconception.name} is a misconception of {misconception.ours['of']!r}, which is no cell"
+    )
 
 
 def _values(exercise: Exercise, cells: Sequence[Cell], outcomes: Any) -> dict[str, Value]:
@@ -116,7 +121,11 @@ def _values(exercise: Exercise, cells: Sequence[Cell], outcomes: Any) -> dict[st
     for cell in cells:
         outcome: CellRun | None = next(outcomes, None)
         if own and (outcome is None or outcome.error is not None):
-            why = "was not reached" if outcome is None or outcome.error is None else ": ".join(outcome.error)
+            why = (
+                "was not reached"
+                if outcome is None or outcome.error is None
+                else ": ".join(outcome.error)
+            )
             raise InputError(f"{exercise.name}: its own solution fails in the cell {cell.id}: {why}")
         if cell.kind != "probe" or outcome is None:
             continue
@@ -124,7 +133,9 @@ def _values(exercise: Exercise, cells: Sequence[Cell], outcomes: Any) -> dict[st
         if len(nodes) == 1:
             values[cell.name] = decode(nodes[0])
         elif own:
-            raise InputError(f"{exercise.name}: the cell {cell.id} published {cell.name} {len(nodes)} times")
+            raise InputError(
+                f"{exercise.name}: the cell {cell.id} published {cell.name} {len(nodes)} times"
+            )
     return values
 
 

@@ -58,7 +58,9 @@ class Draft:
 
     def solution(self, id: str, source: str, *, stub: str) -> None:
         """Append what students write; `stub` is what the unwritten region tells them."""
-        self._code(id, source, {"nbgrader": _nbgrader(id, solution=True), "mnist_course": {"stub": stub}})
+        self._code(
+            id, source, {"nbgrader": _nbgrader(id, solution=True), "mnist_course": {"stub": stub}}
+        )
 
     def misconception(self, id: str, source: str, *, of: str, says: str) -> None:
         """Append a wrong version of the solution cell `of`, which must follow, and what helps."""

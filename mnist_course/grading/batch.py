@@ -1,7 +1,7 @@
 """A class: every submission graded once, on as many processes or machines as there are.
 
-The state is one small file per submission, written when its grade is known and never before. A run that is
-killed at any moment continues from there under the same seed, and gives the same grades.
+The state is one small file per submission, written when its grade is known and never before. A run that
+is killed at any moment continues from there under the same seed, and gives the same grades.
 """
 
 import json
@@ -9,7 +9,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -126,7 +126,9 @@ def grade_class(
     run = ClassRun(state.seed, [], [], dict(exercises), sandbox)
     results = {one.key: state.recall(one, exercises[one.exercise]) for one in submissions}
     waiting = [one for one in submissions if results[one.key] is None]
-    keys = _keys({one.exercise for one in waiting}, exercises, state.seed, limits, run.problems, submissions)
+    keys = _keys(
+        {one.exercise for one in waiting}, exercises, state.seed, limits, run.problems, submissions
+    )
     tasks = [Task(one, keys[one.exercise], sandbox, limits) for one in waiting if one.exercise in keys]
     with _bar(progress, len(submissions), len(submissions) - len(waiting)) as bar:
         for task, result in _outcomes(tasks, workers, scheduler):
@@ -134,9 +136,8 @@ def grade_class(
             results[task.submission.key] = result
             bar.update(1)
     for one in submissions:
-        result = results[one.key]
-        if result is not None:
-            run.grades.append(Grade(one.student, one.exercise, one.shown, result))
+        if (known := results[one.key]) is not None:
+            run.grades.append(Grade(one.student, one.exercise, one.shown, known))
     return run
 
 
@@ -169,10 +170,14 @@ class _State:
         self.results = folder / "results"
         known = _read_json(folder / "run.json")
         if known is not None and not resume:
-            raise InputError(f"{folder} holds the grades of an earlier run; use --resume, or another folder")
+            raise InputError(
+                f"{folder} holds the grades of an earlier run; use --resume, or another folder"
+            )
         earlier = None if known is None else int(known["seed"], 16)
         if earlier is not None and seed is not None and seed != earlier:
-            raise InputError(f"{folder} was graded under the seed {earlier:#x}; resume it without --seed")
+            raise InputError(
+                f"{folder} was graded under the seed {earlier:#x}; resume it without --seed"
+            )
         self.seed = next(s for s in (earlier, seed, secrets.randbits(SEED_BITS)) if s is not None)
         _write_json(folder / "run.json", {"seed": hex(self.seed)})
 
@@ -249,45 +254,30 @@ def ungraded(task: Task, why: str) -> Result:
 
 def _outcomes_of_pool(tasks: list[Task], workers: int) -> Iterator[tuple[Task, Result]]:
     """Grade on `workers` processes; a process that dies costs nobody their grade."""
-    waiting = list(tasks)
     suspects: list[Task] = []
-    while waiting:
-        unfinished: list[Task] = []
-        with _pool(workers) as pool:
-            yield from bounded(
-                waiting,
-                lambda task, pool=pool: pool.submit(mark_submission, task, _data(task.submission)),
-                workers * QUEUED_PER_WORKER,
-                unfinished,
-            )
-        waiting, suspects = [], unfinished
-    for task in suspects:  # one of them broke the pool: each gets a process of its own
+    yield from _outcomes_of_processes(tasks, workers, suspects)
+    for task in suspects:  # one of them broke the others' pool: each gets a process of its own
         alone: list[Task] = []
-        with _pool(1) as pool:
-            yield from bounded(
-                [task], lambda one, pool=pool: pool.submit(mark_submission, one, _data(one.submission)), 1, alone
-            )
+        yield from _outcomes_of_processes([task], 1, alone)
         for one in alone:
             yield one, ungraded(one, "the grading process died; grade again with --resume")
 
 
-def bounded(
-    tasks: Iterable[Task],
-    submit: Callable[[Task], "Future[Result]"],
-    most: int,
-    unfinished: list[Task],
+def _outcomes_of_processes(
+    tasks: Iterable[Task], workers: int, unfinished: list[Task]
 ) -> Iterator[tuple[Task, Result]]:
-    """Keep at most `most` tasks submitted; yield results as they come, note what a dead worker left."""
+    """Yield results as they come, in bounded memory; note what a dead process left undone."""
     running: dict[Future[Result], Task] = {}
-    for task in tasks:
-        try:
-            running[submit(task)] = task
-        except BrokenProcessPool:
-            unfinished.append(task)
-        while len(running) >= most:
+    with _pool(workers) as pool:
+        for task in tasks:
+            try:
+                running[pool.submit(mark_submission, task, _data(task.submission))] = task
+            except BrokenProcessPool:
+                unfinished.append(task)
+            while len(running) >= workers * QUEUED_PER_WORKER:
+                yield from _finished(running, unfinished)
+        while running:
             yield from _finished(running, unfinished)
-    while running:
-        yield from _finished(running, unfinished)
 
 
 def _finished(

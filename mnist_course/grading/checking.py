@@ -68,7 +68,9 @@ def _sealed(path: Path, sources: list[str]) -> dict[str, Any]:
             try:
                 return unseal(found["sealed"])
             except ValueError as error:
-                raise InputError(f"{path}: its first cell is damaged; take a fresh copy of it") from error
+                raise InputError(
+                    f"{path}: its first cell is damaged; take a fresh copy of it"
+                ) from error
     raise InputError(f"{path} has no checks in it; expected a notebook that exercises release wrote")
 
 

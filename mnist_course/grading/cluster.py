@@ -1,7 +1,7 @@
 """Grading on a Dask cluster: the same tasks, other machines.
 
-A submission travels as bytes. Workers need this package and, unless told otherwise, a sandbox of the kind
-that the machine with the scheduler's address has.
+A submission travels as bytes. Workers need this package in the same version and, unless told otherwise,
+the kind of sandbox that works where the command was typed.
 """
 
 from collections.abc import Iterator
@@ -23,25 +23,27 @@ def outcomes_on_cluster(tasks: list[Task], scheduler: str) -> Iterator[tuple[Tas
     InputError
         When nothing answers at that address, or no worker has joined.
     """
-    from distributed import Client
+    import distributed
 
+    library: Any = distributed  # not annotated
     try:
-        client = Client(scheduler, timeout=SECONDS_TO_CONNECT)
+        client = library.Client(scheduler, timeout=SECONDS_TO_CONNECT)
     except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at {scheduler}; start one with dask scheduler") from error
+        raise InputError(
+            f"no Dask scheduler answers at {scheduler}; start one with dask scheduler"
+        ) from error
     with client:
         threads = sum(client.nthreads().values())
         if not threads:
             raise InputError(f"the scheduler at {scheduler} has no workers; start some with dask worker")
-        yield from _bounded(client, tasks, threads * QUEUED_PER_WORKER)
+        completed = library.as_completed()
+        yield from _bounded(client, completed, tasks, threads * QUEUED_PER_WORKER)
 
 
-def _bounded(client: Any, tasks: list[Task], most: int) -> Iterator[tuple[Task, Result]]:
-    from distributed import as_completed
-
+def _bounded(client: Any, completed: Any, tasks: list[Task], most: int) -> Iterator[tuple[Task, Result]]:
+    """Keep at most `most` submissions on the cluster; `completed` yields their futures."""
     waiting = iter(tasks)
     running: dict[Any, Task] = {}
-    completed = as_completed()
 
     def submit_next() -> None:
         task = next(waiting, None)
@@ -58,6 +60,8 @@ def _bounded(client: Any, tasks: list[Task], most: int) -> Iterator[tuple[Task, 
         try:
             result = future.result()
         except Exception as error:  # a worker that died, or one with another version of this package
-            result = ungraded(task, f"a worker failed: {type(error).__name__}; grade again with --resume")
+            result = ungraded(
+                task, f"a worker failed: {type(error).__name__}; grade again with --resume"
+            )
         yield task, result
         submit_next()

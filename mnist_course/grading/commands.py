@@ -42,12 +42,11 @@ def exercises() -> None:
 @EXERCISES
 def list_exercises(folder: Path) -> None:
     """List the exercises."""
-    click.echo("exercise                       points  probes  misconceptions  title")
+    click.echo(f"{'exercise':<28} points  probes  misconceptions  title")
     for name, path in find_exercises(folder).items():
         one = Exercise.load(path)
-        click.echo(
-            f"{name:<30} {one.points:6g}  {len(one.probes):6d}  {len(one.misconceptions):14d}  {one.title}"
-        )
+        counts = f"{one.points:6g}  {len(one.probes):6d}  {len(one.misconceptions):14d}"
+        click.echo(f"{name:<28} {counts}  {one.title}")
 
 
 @exercises.command()
@@ -90,15 +89,23 @@ def check(notebook: Path) -> None:
 
 @exercises.command()
 @click.argument("submissions", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for grades and feedback.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder for grades and feedback."
+)
 @EXERCISES
 @CHOSEN
 @click.option("--seed", help="Regrade under a recorded seed  [a fresh one of 128 bits].")
 @click.option("--workers", default=1, show_default=True, help="Processes on this machine.")
-@click.option("--scheduler", help="Grade on the Dask cluster at this address, for example tcp://host:8786.")
+@click.option(
+    "--scheduler", help="Grade on the Dask cluster at this address, for example tcp://host:8786."
+)
 @click.option("--resume", is_flag=True, help="Continue an earlier run in the same folder.")
-@click.option("--gradebook", help="Also write into an nbgrader gradebook, for example sqlite:///gradebook.db.")
-@click.option("--unsandboxed", is_flag=True, help="Run submissions with all your rights. Trust them first.")
+@click.option(
+    "--gradebook", help="Also write into an nbgrader gradebook, for example sqlite:///gradebook.db."
+)
+@click.option(
+    "--unsandboxed", is_flag=True, help="Run submissions with all your rights. Trust them first."
+)
 def grade(
     submissions: Path,
     out: Path,

@@ -77,9 +77,7 @@ def compare(value: Value, expected: Value, tolerance: Tolerance) -> Difference |
             return _other_kind(value, f"a list or tuple of {len(expected)}")
         if len(value) != len(expected):
             return Difference(f"it has {len(value)} items, expected {len(expected)}")
-        pairs = [
-            (f"item {i}", *both) for i, both in enumerate(zip(value, expected, strict=True))
-        ]
+        pairs = [(f"item {i}", *both) for i, both in enumerate(zip(value, expected, strict=True))]
         return _first(pairs, tolerance)
     if isinstance(expected, dict):
         if not isinstance(value, dict):
@@ -129,9 +127,7 @@ def _first(pairs: list[tuple[str, Value, Value]], tolerance: Tolerance) -> Diffe
     return None
 
 
-def _arrays(
-    value: NDArray[Any], expected: NDArray[Any], tolerance: Tolerance
-) -> Difference | None:
+def _arrays(value: NDArray[Any], expected: NDArray[Any], tolerance: Tolerance) -> Difference | None:
     if value.shape != expected.shape:
         return Difference(f"its shape is {value.shape}, expected {expected.shape}")
     mine, theirs = KINDS[value.dtype.kind], KINDS[expected.dtype.kind]
@@ -196,8 +192,12 @@ def agreement(value: Value, labels: NDArray[Any], at_least: float) -> Difference
         Share of equal entries asked for, 0 to 1.
     """
     if not isinstance(value, np.ndarray) or value.shape != labels.shape:
-        what = describe(value) if not isinstance(value, np.ndarray) else f"an array of shape {value.shape}"
-        return Difference(f"it is {what}, expected {len(labels)} labels in an array of shape {labels.shape}")
+        what = (
+            describe(value) if not isinstance(value, np.ndarray) else f"an array of shape {value.shape}"
+        )
+        return Difference(
+            f"it is {what}, expected {len(labels)} labels in an array of shape {labels.shape}"
+        )
     if KINDS[value.dtype.kind] != "integer":
         return Difference(f"it holds {value.dtype.name}, expected integer labels")
     share = float((value == labels).mean())

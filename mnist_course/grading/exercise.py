@@ -53,7 +53,9 @@ class Cell:
             if BEGIN in line:
                 inside = True
                 indent = line[: len(line) - len(line.lstrip())]
-                lines.append(f"{indent}raise NotImplementedError({json.dumps(says, ensure_ascii=False)})")
+                lines.append(
+                    f"{indent}raise NotImplementedError({json.dumps(says, ensure_ascii=False)})"
+                )
             elif END in line:
                 inside = False
             elif not inside:
@@ -121,7 +123,9 @@ class Exercise:
         """Take an author's notebook apart."""
         ours = notebook["metadata"].get("mnist_course")
         if type(ours) is not dict or not isinstance(ours.get("exercise"), str):
-            raise InputError('its metadata name no exercise; add {"mnist_course": {"exercise": "NN_name"}}')
+            raise InputError(
+                'its metadata name no exercise; add {"mnist_course": {"exercise": "NN_name"}}'
+            )
         return cls(
             ours["exercise"],
             tuple(_cell(cell) for cell in notebook["cells"]),

@@ -1,5 +1,12 @@
 """The bridge into an nbgrader gradebook: points per probe, through nbgrader's own interface."""
 
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from mnist_course.errors import InputError
 from mnist_course.grading.batch import ClassRun
 from mnist_course.grading.marking import GRADED
@@ -27,17 +34,19 @@ def write_gradebook(run: ClassRun, url: str) -> int:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        book = Gradebook(url)
+        with _own_commands():
+            book = Gradebook(url)
     except SQLAlchemyError as error:
         raise InputError(f"cannot open the gradebook {url}: {str(error).splitlines()[0]}") from error
     graded = [grade for grade in run.grades if grade.result.status == GRADED]
-    with book:
+    with book, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nbgrader's own queries
         for name in sorted({grade.exercise for grade in graded}):
             book.update_or_create_assignment(name)
             book.update_or_create_notebook(name, name)
-            for probe in run.exercises[name].probes:
+            for cell in run.exercises[name].probes:
                 book.update_or_create_grade_cell(
-                    probe.id, name, name, max_score=probe.points, cell_type="code"
+                    cell.id, name, name, max_score=cell.points, cell_type="code"
                 )
         for grade in graded:
             book.update_or_create_student(grade.student)
@@ -49,3 +58,14 @@ def write_gradebook(run: ClassRun, url: str) -> int:
                 entry.needs_manual_grade = False
         book.db.commit()
     return len(graded)
+
+
+@contextmanager
+def _own_commands() -> Iterator[None]:
+    """Let nbgrader find `alembic`, which it calls by name, where this environment is not activated."""
+    before = os.environ.get("PATH", os.defpath)
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), before])
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before

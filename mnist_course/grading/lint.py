@@ -31,13 +31,12 @@ FORBIDDEN = {
 OURS = {"probe", "exercise_rng", "unseen", "raised"}
 PLAIN = {"dict", "enumerate", "float", "int", "len", "list", "range", "sorted", "str", "tuple", "zip"}
 DATA = {"ImageDataset", "load", "load_fashion_mnist", "load_mnist", "load_optdigits", "scale"}
-INPUTS = {
-    "np": set(
-        "arange array asarray bool_ concatenate eye float32 float64 full geomspace int64 linspace"
-        " meshgrid newaxis ones repeat stack tile uint8 zeros".split()
-    ),
-    "torch": set("arange as_tensor from_numpy manual_seed ones tensor zeros".split()),
-}
+NUMPY_INPUTS = """
+    arange array asarray bool_ concatenate eye float32 float64 full geomspace int64 linspace meshgrid
+    ones repeat stack tile uint8 zeros
+"""
+TORCH_INPUTS = "arange as_tensor from_numpy manual_seed ones tensor zeros"
+INPUTS = {"np": set(NUMPY_INPUTS.split()), "torch": set(TORCH_INPUTS.split())}
 """Functions of libraries that make inputs; nothing that computes an answer."""
 
 
@@ -53,12 +52,13 @@ def defined_names(source: str) -> set[str]:
         if isinstance(statement, ast.FunctionDef | ast.ClassDef):
             names.add(statement.name)
         elif isinstance(statement, ast.Assign):
-            names |= {node.id for node in ast.walk(statement) if _is_stored_name(node)}
+            names |= _stored_names(statement)
     return names
 
 
-def _is_stored_name(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+def _stored_names(tree: ast.AST) -> set[str]:
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    return {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
 
 
 def _cells(exercise: Exercise) -> Iterator[str]:
@@ -125,7 +125,9 @@ def _misconceptions(exercise: Exercise) -> Iterator[str]:
 
 def _probes(exercise: Exercise) -> Iterator[str]:
     names = [probe.name for probe in exercise.probes]
-    yield from (f"the probe {name} is asked twice" for name in sorted(set(names)) if names.count(name) > 1)
+    yield from (
+        f"the probe {name} is asked twice" for name in sorted(set(names)) if names.count(name) > 1
+    )
     written: set[str] = set()
     for cell in exercise.cells:
         if cell.kind == "solution" and _parsed(cell):
@@ -153,10 +155,12 @@ def _probe_cell(tree: ast.Module, probe: Cell, written: set[str]) -> Iterator[st
     for node in ast.walk(tree):
         if type(node) in FORBIDDEN:
             yield f"it contains {FORBIDDEN[type(node)]}"
-    constants = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and type(n.value) in (int, float)]
+    constants = [
+        n for n in ast.walk(tree) if isinstance(n, ast.Constant) and type(n.value) in (int, float)
+    ]
     if len(constants) > MOST_NUMBERS:
         yield f"it contains {len(constants)} numbers; draw inputs from exercise_rng"
-    own = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and _is_stored_name(node)}
+    own = _stored_names(tree)
     for call in calls:
         if not _may_call(call.func, written | own):
             yield f"it calls {ast.unparse(call.func)}, which neither makes inputs nor is the student's"

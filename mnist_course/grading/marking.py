@@ -6,7 +6,7 @@ author's notebook. Nothing of the student's kernel decides but the values it pub
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mnist_course.errors import InputError
@@ -108,11 +108,18 @@ def mark(key: Key, data: bytes, *, sandbox: str | None, limits: Limits | None = 
     except InputError as error:
         return Result(REFUSED, None, exercise.points, notes=(str(error),))
     limits = limits or Limits(seconds=exercise.seconds)
-    sources = [answers.get(cell.id, "") if cell.kind == "solution" else cell.source for cell in exercise.steps]
+    sources = [
+        answers.get(cell.id, "") if cell.kind == "solution" else cell.source for cell in exercise.steps
+    ]
     for attempt in range(1, ATTEMPTS + 1):
         try:
             run = run_cells(
-                sources, sandbox=sandbox, limits=limits, hide=exercise.hide, seed=key.seed, unseen=key.images
+                sources,
+                sandbox=sandbox,
+                limits=limits,
+                hide=exercise.hide,
+                seed=key.seed,
+                unseen=key.images,
             )
             break
         except KernelNeverStarted as error:
@@ -122,7 +129,9 @@ def mark(key: Key, data: bytes, *, sandbox: str | None, limits: Limits | None = 
     return judged(key, run, notes)
 
 
-def student_sources(exercise: Exercise, notebook: dict[str, Any]) -> tuple[dict[str, str], tuple[str, ...]]:
+def student_sources(
+    exercise: Exercise, notebook: dict[str, Any]
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the text of each solution cell that `notebook` has, and notes on those it has not.
 
     Raises
@@ -145,7 +154,9 @@ def student_sources(exercise: Exercise, notebook: dict[str, Any]) -> tuple[dict[
             continue
         found[name] = cell["source"]
     if not found:
-        raise InputError(f"it has none of the cells of {exercise.name}; was it made from the released file?")
+        raise InputError(
+            f"it has none of the cells of {exercise.name}; was it made from the released file?"
+        )
     missing = sorted(wanted - set(found))
     return found, (*notes, *(f"the cell {name} is missing" for name in missing))
 
@@ -188,7 +199,9 @@ def _judge(key: Key, probe: Cell, outcome: CellRun) -> ProbeResult:
     wrong = ProbeResult(probe.name, 0.0, probe.points, correct=False)
     bundles = [bundle for bundle in outcome.bundles if bundle.get("name") == probe.name]
     if len(bundles) > 1:
-        return replace(wrong, message=f"it was published {len(bundles)} times; exactly one answer counts")
+        return replace(
+            wrong, message=f"it was published {len(bundles)} times; exactly one answer counts"
+        )
     if not bundles:
         return replace(wrong, message=_why_nothing(outcome))
     if set(bundles[0]) != {"version", "name", "value"}:
@@ -221,9 +234,9 @@ def _why_nothing(outcome: CellRun) -> str:
 
 
 def printable(text: str, longest: int = 300) -> str:
-    """Return one harmless line of `text`: no control, direction or surrogate characters.
+    r"""Return one harmless line of `text`: no control, direction or surrogate characters.
 
-    >>> printable("two\\nlines \\x1b[31mred")
+    >>> printable("two\nlines \x1b[31mred")
     'two lines red'
     """
     line = " ".join(ANSI.sub("", text).split())

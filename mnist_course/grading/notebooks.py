@@ -24,7 +24,9 @@ OPENING = b"[{"
 NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def read_notebook(source: bytes | str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+def read_notebook(
+    source: bytes | str | os.PathLike[str], *, max_bytes: int = MAX_BYTES
+) -> dict[str, Any]:
     """Return the notebook as plain dicts and lists; every cell's source is one string.
 
     Parameters
@@ -41,7 +43,9 @@ def read_notebook(source: bytes | str | os.PathLike[str], *, max_bytes: int = MA
     """
     data = source if isinstance(source, bytes) else read_bytes(Path(source), max_bytes)
     if len(data) > max_bytes:
-        raise InputError(f"it has {len(data):,} bytes; at most {max_bytes:,} are accepted: clear its outputs")
+        raise InputError(
+            f"it has {len(data):,} bytes; at most {max_bytes:,} are accepted: clear its outputs"
+        )
     notebook = _parse(data)
     version = notebook.get("nbformat")
     if version != 4 or type(version) is not int:
@@ -124,7 +128,9 @@ def _cell(cell: object, number: int) -> dict[str, Any]:
     if type(source) is list and all(type(line) is str for line in source):
         source = "".join(source)
     if type(source) is not str or len(source) > MAX_CELL_SOURCE:
-        raise InputError(f"the text of its cell {number} is missing or over {MAX_CELL_SOURCE:,} characters")
+        raise InputError(
+            f"the text of its cell {number} is missing or over {MAX_CELL_SOURCE:,} characters"
+        )
     metadata = cell.get("metadata", {})
     if type(metadata) is not dict:
         raise InputError(f"the metadata of its cell {number} are no mapping")
@@ -135,9 +141,7 @@ def _cell(cell: object, number: int) -> dict[str, Any]:
 
 def write_notebook(notebook: dict[str, Any], path: str | os.PathLike[str]) -> None:
     """Write `notebook` as JupyterLab does: one space of indentation, sources as lists of lines."""
-    cells = [
-        {**cell, "source": cell["source"].splitlines(keepends=True)} for cell in notebook["cells"]
-    ]
+    cells = [{**cell, "source": cell["source"].splitlines(keepends=True)} for cell in notebook["cells"]]
     text = json.dumps({**notebook, "cells": cells}, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """What a notebook calls: draw inputs, publish values, check oneself, ask for a hint.
 
-Nothing here decides about points. In a graded kernel `probe` only publishes; in a student's own notebook,
-after `open_exercise`, it also says whether the value is the expected one under the public seed.
+Nothing here decides about points. In a graded kernel `probe` only publishes; in a student's own
+notebook, after `open_exercise`, it also says whether the value is right under the public seed.
 """
 
 import base64
@@ -116,7 +116,7 @@ def open_exercise(name: str, sealed: str) -> None:
     _notebook.opened = {}
     if content["unseen"]:
         _notebook.drawn = content["unseen"]["data"], content["unseen"]["count"]
-    print(f"{name}: {len(_notebook.probes)} checks. Write, run, read; hint(\"name\") helps.")
+    print(f'{name}: {len(_notebook.probes)} checks. Write, run, read; hint("name") helps.')
 
 
 def begin_grading(seed: int, unseen_images: str | None = None, shape: tuple[int, ...] = ()) -> None:
@@ -157,7 +157,7 @@ def _display(bundle: dict[str, Any]) -> None:
     except ModuleNotFoundError:
         shell = None
     else:
-        shell = get_ipython()  # type: ignore[no-untyped-call]
+        shell = get_ipython()
     if shell is None:
         print(bundle["text/plain"])
         return

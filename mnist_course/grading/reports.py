@@ -66,7 +66,16 @@ def grades_csv(run: ClassRun) -> str:
         feedback = f"feedback/{slug(grade.student)}.html"
         points = "" if result.points is None else f"{result.points:g}"
         notes = "; ".join(result.notes)
-        row = [grade.student, grade.exercise, points, f"{result.of:g}", result.status, feedback, notes, probes]
+        row = [
+            grade.student,
+            grade.exercise,
+            points,
+            f"{result.of:g}",
+            result.status,
+            feedback,
+            notes,
+            probes,
+        ]
         table.writerow([safe_cell(item) for item in row])
     for problem in run.problems:
         row = [problem.student, "", "", "", "not graded", "", f"{problem.path}: {problem.why}", ""]

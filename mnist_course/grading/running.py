@@ -1,12 +1,11 @@
 """Running cells in a kernel that may be an enemy, and collecting what they publish.
 
-The kernel is another process; where there is a sandbox, one that sees nothing of this machine. What comes
-back is bytes: counted, limited in size before they are parsed, and parsed as JSON. The clock, the counters
-and the watch on the kernel's death are on this side.
+The kernel is another process; where there is a sandbox, one that sees nothing of this machine. What
+comes back is bytes: counted, limited in size before they are parsed, and parsed as JSON. The clock, the
+counters and the watch on the kernel's death are on this side.
 """
 
 import contextlib
-import json
 import os
 import shutil
 import sys
@@ -15,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import zmq
@@ -47,14 +46,17 @@ PUBLIC_ENVIRONMENT = {
 """All that a graded kernel knows of this process' environment: the same for solution and submission."""
 
 RECEIVE_QUEUE = 64
-"""Messages that ZeroMQ holds while this process is busy; with `Limits.message_bytes` it bounds memory."""
+"""Messages that ZeroMQ holds while this process is busy; this, too, bounds memory."""
 
 MEMORY_GROWTH = 768 * 2**20
-"""Bytes that this process may grow by while it listens to one kernel. A message in endlessly many parts is
-kept whole before anybody here can count it."""
+"""Bytes that this process may grow by while it listens to one kernel. A message in endlessly many parts
+is kept whole before anybody here can count it."""
 
 PATIENCE = 0.2
 """Seconds between two looks at the clock and at the kernel's process."""
+
+GRACE = 1.0
+"""Seconds that a cell's last broadcasts may take after its reply."""
 
 
 class KernelNeverStarted(RuntimeError):
@@ -89,8 +91,8 @@ class Run:
     cells
         One per cell that was started, in order.
     ended
-        ``"finished"``, ``"deadline"``, ``"died"`` (the kernel's process ended) or ``"flood"`` (it sent more
-        than the limits allow).
+        ``"finished"``, ``"deadline"``, ``"died"`` (the kernel's process ended) or ``"flood"`` (it sent
+        more than the limits allow).
     seconds
         From the first cell's start to the end.
     why
@@ -138,10 +140,7 @@ def run_cells(
         line = _Line(manager, limits)
         try:
             line.greet()
-            opening = line.execute(opening_source(seed, unseen), time.monotonic() + limits.start_seconds)
-            if not opening.finished or opening.error is not None:
-                raise KernelNeverStarted(f"the kernel did not take the seed: {opening.error}")
-            line.reset()
+            line.open(opening_source(seed, unseen))
             start = time.monotonic()
             cells: list[CellRun] = []
             ended = "finished"
@@ -193,7 +192,6 @@ def _kernel(sandbox: str | None, limits: Limits, hide: tuple[str, ...]) -> Itera
     quiet = {"stdin": -3, "stdout": -3, "stderr": -3}  # subprocess.DEVNULL
     try:
         try:
-            _provide(manager, specs.spec)
             manager.start_kernel(env=environment, cwd=str(home), **quiet)
         except Exception as error:
             raise KernelNeverStarted(f"{type(error).__name__}: {error}") from error
@@ -207,26 +205,12 @@ def _kernel(sandbox: str | None, limits: Limits, hide: tuple[str, ...]) -> Itera
 
 def _spec(sandbox: str | None, limits: Limits, hide: tuple[str, ...]) -> KernelSpec:
     if sandbox is not None:
-        from mnist_course.grading import sandbox as sandboxes
+        from mnist_course.grading.sandbox import Method, kernel_spec
 
-        return sandboxes.kernel_spec(sandbox, limits=limits, hide=hide)
+        return kernel_spec(cast(Method, sandbox), limits=limits, hide=hide)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     argv += ["--HistoryManager.enabled=False", "--log-level=50"]
     return KernelSpec(argv=argv, language="python", display_name="exercise", interrupt_mode="message")
-
-
-def _provide(manager: KernelManager, spec: KernelSpec) -> None:
-    """Give `manager` its provisioner where the entry point is not known to this installation yet."""
-    wanted = spec.metadata.get("kernel_provisioner", {})
-    from jupyter_client.provisioning import KernelProvisionerFactory
-
-    if not wanted or wanted["provisioner_name"] in KernelProvisionerFactory.instance().provisioners:
-        return
-    from mnist_course.grading.sandbox import SandboxProvisioner
-
-    manager.provisioner = SandboxProvisioner(
-        kernel_id="exercise", kernel_spec=spec, parent=manager, **wanted.get("config", {})
-    )
 
 
 def _reason(manager: KernelManager) -> str:
@@ -274,21 +258,52 @@ class _Line:
         """Wait until the kernel answers and its broadcasts arrive."""
         deadline = time.monotonic() + self.limits.start_seconds
         heard = answered = False
+        self.session.send(self.shell, "kernel_info_request", {})
         try:
-            while not (heard and answered):
-                self.session.send(self.shell, "kernel_info_request", {})
-                for socket, _ in self._receive(deadline, wait=PATIENCE):
-                    heard |= socket is self.iopub
-                    answered |= socket is self.shell
-                    if heard and answered:
-                        break
+            for event in self._events(deadline):
+                if event is None:  # what it broadcast before this process listened is lost: ask again
+                    self.session.send(self.shell, "kernel_info_request", {})
+                    continue
+                heard |= event[0] is self.iopub
+                answered |= event[0] is self.shell
+                if heard and answered:
+                    return
         except _Ended as end:
             why = {"died": "its process ended", "deadline": "it did not answer"}.get(end.why, end.why)
             raise KernelNeverStarted(f"{why} {_reason(self.manager)}".rstrip()) from None
 
-    def execute(self, source: str, deadline: float, cell: CellRun | None = None) -> CellRun:
+    def open(self, source: str) -> None:
+        """Run a cell of ours before any of the student's; it must succeed."""
+        opening = CellRun()
+        try:
+            self.execute(source, time.monotonic() + self.limits.start_seconds, opening)
+        except _Ended as end:
+            raise KernelNeverStarted(
+                f"it did not take the seed: {end} {_reason(self.manager)}"
+            ) from None
+        if opening.error is not None:
+            raise KernelNeverStarted(f"it did not take the seed: {': '.join(opening.error)}")
+        self.reset()
+
+    def execute(self, source: str, deadline: float, cell: CellRun) -> None:
         """Run one cell and fill in what it sends until it is done; raises `_Ended` when it never is."""
-        cell = CellRun() if cell is None else cell
+        request = self._request(source)
+        replied_at = float("inf")
+        idle = False
+        for event in self._events(deadline):
+            if event is not None:
+                socket, message = event
+                if _parent(message) == request:
+                    if socket is self.shell:
+                        replied_at = min(replied_at, time.monotonic())
+                    idle |= _is_idle(message)
+                    _note(message, cell)
+            # the last broadcasts may come after the reply; those that were dropped never do
+            if replied_at < float("inf") and (idle or time.monotonic() > replied_at + GRACE):
+                break
+        cell.finished = True
+
+    def _request(self, source: str) -> str:
         content = {
             "code": source,
             "silent": False,
@@ -297,53 +312,23 @@ class _Line:
             "allow_stdin": False,
             "stop_on_error": False,
         }
-        request = self.session.send(self.shell, "execute_request", content)["header"]["msg_id"]
-        replied = idle = False
-        while not (replied and idle):
-            # after the reply, the last broadcasts are on their way; some may have been dropped
-            wait = 1.0 if replied else None
-            quiet = True
-            for socket, message in self._receive(deadline, wait=wait):
-                quiet = False
-                if _parent(message) != request:
-                    continue
-                content = message["content"]
-                if socket is self.shell:
-                    replied = True
-                    self._note_error(content, cell)
-                elif message["msg_type"] == "status":
-                    idle |= content.get("execution_state") == "idle"
-                else:
-                    _note(message["msg_type"], content, cell)
-                if replied and idle:
-                    break
-            if replied and quiet:
-                break
-        cell.finished = True
-        return cell
+        message = self.session.send(self.shell, "execute_request", content)
+        assert message is not None
+        return str(message["header"]["msg_id"])
 
-    @staticmethod
-    def _note_error(content: dict[str, Any], cell: CellRun) -> None:
-        if content.get("status") == "error" and cell.error is None:
-            cell.error = _error(content)
-
-    def _receive(self, deadline: float, wait: float | None = None) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """Yield messages as they arrive; end after `wait` seconds without any."""
-        patience = time.monotonic() + wait if wait is not None else None
+    def _events(self, deadline: float) -> Iterator[tuple[Any, dict[str, Any]] | None]:
+        """Yield messages with the socket they came on, and None whenever none came for a while."""
         while True:
             self._look(deadline)
             ready = dict(self.poller.poll(int(PATIENCE * 1000)))
             for socket in (self.iopub, self.shell):
-                if socket in ready:
-                    message = self._read(socket)
-                    if message is not None:
-                        yield socket, message
-                        patience = time.monotonic() + wait if wait is not None else None
-            if patience is not None and time.monotonic() > patience:
-                return
+                if socket in ready and (message := self._read(socket)) is not None:
+                    yield socket, message
+            if not ready:
+                yield None
 
     def _look(self, deadline: float) -> None:
-        """Every now and then: is there time left, is the kernel alive, is this process still small?"""
+        """Every now and then: stop when time is up, the kernel is dead or this process grows."""
         now = time.monotonic()
         if now < self.next_look:
             return
@@ -380,21 +365,22 @@ def _parent(message: dict[str, Any]) -> object:
     return parent.get("msg_id") if isinstance(parent, dict) else None
 
 
-def _note(kind: str, content: dict[str, Any], cell: CellRun) -> None:
+def _is_idle(message: dict[str, Any]) -> bool:
+    kind, content = message["msg_type"], message["content"]
+    return bool(kind == "status" and content.get("execution_state") == "idle")
+
+
+def _note(message: dict[str, Any], cell: CellRun) -> None:
+    """Keep what a message says about its cell: published values, and the first exception."""
+    kind, content = message["msg_type"], message["content"]
     if kind in ("display_data", "execute_result"):
         data = content.get("data")
         bundle = data.get(MIME) if isinstance(data, dict) else None
-        if isinstance(bundle, str):  # a client may be sent JSON as text
-            with contextlib.suppress(ValueError, RecursionError):
-                bundle = json.loads(bundle)
         if isinstance(bundle, dict):
             cell.bundles.append(bundle)
-    elif kind == "error" and cell.error is None:
-        cell.error = _error(content)
-
-
-def _error(content: dict[str, Any]) -> tuple[str, str]:
-    return str(content.get("ename", ""))[:100], str(content.get("evalue", ""))[:1000]
+    elif kind == "error" or (kind == "execute_reply" and content.get("status") == "error"):
+        name, text = str(content.get("ename", ""))[:100], str(content.get("evalue", ""))[:1000]
+        cell.error = cell.error or (name, text)
 
 
 def _resident_bytes() -> int:

@@ -29,8 +29,8 @@ INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uin
 DTYPES = ("bool", *INTEGERS, *FLOATS)
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
-Value: TypeAlias = "None | str | NDArray[Any] | list[Any] | dict[str, Any]"
-"""Nothing, a text, an array (a number is one of shape ()), a sequence, or a mapping of these."""
+Value: TypeAlias = "str | NDArray[Any] | list[Any] | dict[str, Any] | None"
+"""A text, an array (a number is one of shape ()), a sequence or a mapping of these, or nothing."""
 
 
 def encode(value: object) -> dict[str, Any]:
@@ -67,7 +67,9 @@ class _Encoder:
             return {"kind": "none"}
         if isinstance(value, str):
             if len(value) > MAX_TEXT:
-                raise InputError(f"the text has {len(value)} characters; at most {MAX_TEXT} are accepted")
+                raise InputError(
+                    f"the text has {len(value)} characters; at most {MAX_TEXT} are accepted"
+                )
             return {"kind": "text", "text": str(value)}
         if isinstance(value, Mapping):
             self._count(value)
@@ -80,7 +82,9 @@ class _Encoder:
 
     def _count(self, value: Any) -> None:
         if len(value) > MAX_ITEMS:
-            raise InputError(f"a {type(value).__name__} of {len(value)} items; use a NumPy array instead")
+            raise InputError(
+                f"a {type(value).__name__} of {len(value)} items; use a NumPy array instead"
+            )
 
     def _array(self, value: Any) -> dict[str, Any]:
         array = _as_array(value)
@@ -202,7 +206,9 @@ def _numbers(data: list[Any], dtype: str) -> list[Any]:
         accepted = all(type(number) is int and limits.min <= number <= limits.max for number in data)
     else:
         data = [NOT_FINITE.get(number, number) if type(number) is str else number for number in data]
-        data = [float(number) if type(number) is int and abs(number) < 2**64 else number for number in data]
+        data = [
+            float(number) if type(number) is int and abs(number) < 2**64 else number for number in data
+        ]
         largest = float(np.finfo(dtype).max)
         accepted = all(
             type(number) is float and (not math.isfinite(number) or abs(number) <= largest)
@@ -234,13 +240,17 @@ def _describe(value: Value) -> str:
     if isinstance(value, str):
         return repr(value)
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_describe(item)}" for key, item in list(value.items())[:8]) + "}"
+        return (
+            "{" + ", ".join(f"{key}: {_describe(item)}" for key, item in list(value.items())[:8]) + "}"
+        )
     if isinstance(value, list):
         return f"list of {len(value)}: [" + ", ".join(_describe(item) for item in value[:8]) + "]"
     if value.ndim == 0:
         return _number(value[()])
     first = ", ".join(_number(number) for number in value.ravel()[:8])
-    return f"{value.dtype.name} array of shape {value.shape}: {first}" + (", …" if value.size > 8 else "")
+    return f"{value.dtype.name} array of shape {value.shape}: {first}" + (
+        ", …" if value.size > 8 else ""
+    )
 
 
 def _number(number: Any) -> str:
