@@ -55,6 +55,7 @@ def train(
 ) -> Any:
     """Train LeNet-5 with the settings of one point; return the network."""
     network = regularized.build(dropout=point["dropout"], batch_norm=point["batch_norm"], seed=seed)
+    values = (point["rotation"], point["shift"], point["zoom"])
     training.fit(
         network,
         data,
@@ -65,7 +66,7 @@ def train(
         optimizer="adamw",
         schedule="cosine",
         weight_decay=point["weight_decay"],
-        augmentation=Augmentation(point["rotation"], point["shift"], point["zoom"]),
+        augmentation=Augmentation(*values) if any(values) else None,
         seed=seed,
         device="cpu",
         after_epoch=after_epoch,

@@ -125,6 +125,23 @@ def test_early_stopping_survives_an_interruption(train_digits, test_digits, tmp_
     assert training.evaluate(parts, test_digits).loss == training.evaluate(whole, test_digits).loss
 
 
+def test_a_function_sees_every_epoch_and_can_end_the_run(framework, train_digits):
+    class Enough(Exception):
+        pass
+
+    seen = []
+
+    def watch(history):
+        seen.append(len(history))
+        if len(history) == 2:
+            raise Enough
+
+    model = build("simple_cnn", framework)
+    with pytest.raises(Enough):
+        wing(framework, "training").fit(model, train_digits, epochs=5, after_epoch=watch, **SMALL)
+    assert seen == [1, 2]
+
+
 def test_another_runs_checkpoint_is_refused(framework, train_digits, tmp_path):
     training = wing(framework, "training")
     options = {"epochs": 1, "checkpoint": tmp_path, **SMALL}
@@ -206,6 +223,8 @@ def test_saved_weights_give_the_same_outputs(framework, test_digits, tmp_path):
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"optimizer": "lion"}, "unknown optimizer 'lion'"),
         ({"schedule": "saw"}, "unknown schedule 'saw'"),
+        ({"optimizer": "adamw", "weight_decay": -0.1}, "weight_decay is -0.1"),
+        ({"optimizer": "adam", "weight_decay": 0.1}, "it is for 'adamw'"),
         ({"patience": 2}, "early stopping needs validation data"),
         ({"resume": True}, "resume needs the checkpoint folder"),
     ],

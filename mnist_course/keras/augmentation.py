@@ -113,12 +113,27 @@ def displace(images: Any, displacement: Any) -> Any:
     tensor
         Shape (N, H, W, 1).
     """
-    count, height, width = keras.ops.shape(displacement)[:3]
-    axes = [keras.ops.arange(length, dtype="float32") for length in (count, height, width)]
-    image, row, column = keras.ops.meshgrid(*axes, indexing="ij")
-    sources = keras.ops.stack([image, row + displacement[..., 1], column + displacement[..., 0]])
-    values = keras.ops.image.map_coordinates(images[..., 0], sources, order=1, fill_mode="constant")
-    return values[..., None]
+    count = keras.ops.shape(images)[0]
+    height, width = images.shape[1:3]
+    padded = keras.ops.pad(images[..., 0], ((0, 0), (1, 1), (1, 1)))  # a border of background
+    row, top = _split(displacement[..., 1] + keras.ops.arange(height, dtype="float32")[:, None], height)
+    column, left = _split(displacement[..., 0] + keras.ops.arange(width, dtype="float32"), width)
+    starts = keras.ops.arange(count, dtype="int32") * ((height + 2) * (width + 2))
+    corner = keras.ops.reshape(starts, (-1, 1, 1)) + top * (width + 2) + left
+    pixels = keras.ops.reshape(padded, (-1,))
+    upper, lower = (
+        (1 - column) * keras.ops.take(pixels, corner + down)
+        + column * keras.ops.take(pixels, corner + down + 1)
+        for down in (0, width + 2)
+    )
+    return ((1 - row) * upper + row * lower)[..., None]
+
+
+def _split(positions: Any, length: int) -> tuple[Any, Any]:
+    """Split positions on an axis into the part behind the point and the index, one border in."""
+    inside = keras.ops.clip(positions, -1, length) + 1
+    index = keras.ops.minimum(keras.ops.floor(inside), length)
+    return inside - index, keras.ops.cast(index, "int32")
 
 
 def augment(

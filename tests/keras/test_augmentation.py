@@ -1,5 +1,9 @@
 """The same alterations as Keras layers: units, ranges, seeds, and agreement with PyTorch's."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -182,3 +186,31 @@ def test_augmentation_and_weight_decay_change_what_is_trained(train_digits):
     decayed = last_loss(optimizer="adamw", weight_decay=10.0)
     assert augmented[0] > plain[0]
     assert decayed[1] < 0.8 * plain[1]
+
+
+def test_the_layers_work_on_the_torch_backend(tmp_path):
+    code = (
+        "import sys, numpy as np; from mnist_course.augmentation import Augmentation\n"
+        "from mnist_course.keras import keras\n"
+        "from mnist_course.keras.augmentation import augment\n"
+        "assert keras.backend.backend() == 'torch'\n"
+        "images = np.load(sys.argv[1])\n"
+        "for name in ('rotation', 'shift', 'zoom', 'elastic'):\n"
+        "    values = {'rotation': 0, 'shift': 0, 'zoom': 0}\n"
+        "    values |= {name: {'rotation': 20, 'shift': 3, 'zoom': 0.2, 'elastic': (34, 4)}[name]}\n"
+        "    print(np.abs(augment(images, Augmentation(**values), seed=0) - images).mean())\n"
+    )
+    images = scale(load_mnist("test").images[:500])[..., None]
+    np.save(tmp_path / "images.npy", images)
+    environment = {**os.environ, "KERAS_BACKEND": "torch"}
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "images.npy")],
+        capture_output=True, text=True, env=environment, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    alone = [
+        Augmentation(**{**STILL, **change})
+        for change in ({"rotation": 20}, {"shift": 3}, {"zoom": 0.2}, {"elastic": (34, 4)})
+    ]
+    here = [np.abs(augment(images, augmentation, seed=0) - images).mean() for augmentation in alone]
+    assert [float(line) for line in run.stdout.split()] == pytest.approx(here, rel=0.1)
