@@ -1,7 +1,7 @@
 """Layers: a class with `forward`, `backward`, its parameters, and nothing else.
 
-`forward(x, training=True)` remembers what `backward(d_out)` needs; `backward` stores the
-gradients of the parameters and returns the gradient of the input. Images are (N, H, W, C).
+Here are those that know their weights or a window; `Layer` says what all of them offer, and the
+activations have a room of their own. Images are (N, H, W, C).
 
 The chapter that builds them: chapters/05_cnn_from_scratch.
 """
@@ -15,7 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
-from mnist_course.scratch import activations, conv, pooling
+from mnist_course.scratch import conv, pooling
+from mnist_course.scratch.activation_layers import ReLU, Sigmoid, Tanh
 from mnist_course.scratch.arrays import (
     FloatArray,
     float_dtype,
@@ -24,52 +25,11 @@ from mnist_course.scratch.arrays import (
     require_shape,
 )
 from mnist_course.scratch.geometry import Geometry, Padding, pair, resolve
+from mnist_course.scratch.layer import Layer, Shape
 
-Shape = tuple[int, ...]
-
-
-class Layer:
-    """What every layer offers; a layer without parameters overrides only two methods."""
-
-    def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
-        """Return the output for a batch; with `training`, remember what `backward` needs."""
-        raise NotImplementedError
-
-    def backward(self, d_out: FloatArray) -> FloatArray:
-        """Store the parameters' gradients and return the input's, given the output's."""
-        raise NotImplementedError
-
-    def backward_parameters(self, d_out: FloatArray) -> None:
-        """Store the parameters' gradients only: all that a network's first layer needs."""
-        self.backward(d_out)
-
-    def parameters(self) -> dict[str, FloatArray]:
-        """Return what training changes, by name; the arrays themselves, not copies."""
-        return {}
-
-    def gradients(self) -> dict[str, FloatArray]:
-        """Return the gradients of the last `backward`, under the names of `parameters`."""
-        return {}
-
-    def buffers(self) -> dict[str, FloatArray]:
-        """Return what is saved with the parameters but not trained, by name."""
-        return {}
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of one example's output, given that of its input."""
-        return input_shape
-
-    def multiply_adds(self, input_shape: Shape) -> int:
-        """Count the multiplications that the forward pass of one example needs."""
-        return 0
-
-    def _remembered(self, x: FloatArray | None) -> FloatArray:
-        if x is None:
-            raise ValueError(
-                f"{type(self).__name__}.backward has nothing to go back through; "
-                "call forward(x, training=True) first"
-            )
-        return x
+__all__ = [
+    "AvgPool2D", "Conv2D", "Dense", "Flatten", "Layer", "MaxPool2D", "ReLU", "Shape", "Sigmoid", "Tanh",
+]  # fmt: skip
 
 
 class _Weighted(Layer):
@@ -285,45 +245,3 @@ class Flatten(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (int(np.prod(input_shape)),)
-
-
-class ReLU(Layer):
-    """`relu` as a layer, any shape."""
-
-    def __init__(self) -> None:
-        self._x: FloatArray | None = None
-
-    def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
-        self._x = x if training else None
-        return activations.relu(x)
-
-    def backward(self, d_out: FloatArray) -> FloatArray:
-        return activations.relu_backward(d_out, self._remembered(self._x))
-
-
-class Sigmoid(Layer):
-    """`sigmoid` as a layer, any shape."""
-
-    def __init__(self) -> None:
-        self._x: FloatArray | None = None
-
-    def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
-        self._x = x if training else None
-        return activations.sigmoid(x)
-
-    def backward(self, d_out: FloatArray) -> FloatArray:
-        return activations.sigmoid_backward(d_out, self._remembered(self._x))
-
-
-class Tanh(Layer):
-    """`tanh` as a layer, any shape."""
-
-    def __init__(self) -> None:
-        self._x: FloatArray | None = None
-
-    def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
-        self._x = x if training else None
-        return activations.tanh(x)
-
-    def backward(self, d_out: FloatArray) -> FloatArray:
-        return activations.tanh_backward(d_out, self._remembered(self._x))
