@@ -40,18 +40,19 @@ def html_table(result: "Evaluation") -> str:
     head = "".join(
         f'<th scope="col">{title}</th>' for title in ("class", "precision", "recall", "F1", "images")
     )
-    body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>'
-        + "".join(f"<td>{value:.4f}</td>" for value in values)
-        + f"<td>{support:,}</td></tr>"
-        for name, *values, support in _rows(result)
-    )
+    body = "".join(_html_row(*row) for row in _rows(result))
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:1.5em;align-items:center">'
         '<table class="dataframe">'
         f'<caption style="caption-side:top;text-align:start">{caption}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{_mistakes(result)}</div>"
     )
+
+
+def _html_row(name: str, precision: float, recall: float, f1: float, support: int) -> str:
+    texts = f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{support:,}"
+    cells = "".join(f'<td style="text-align:end;padding:0.1em 0.6em">{text}</td>' for text in texts)
+    return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
 
 
 def _rows(result: "Evaluation") -> list[tuple[str, float, float, float, int]]:
