@@ -110,15 +110,28 @@ def _read_stream(file: IO[bytes], path: Path, sha256: str | None, max_bytes: int
     if file.read(1):
         raise InputError(f"{path} goes on after the {expected} bytes its header promises")
 
+    native = values.astype(dtype.newbyteorder("="), copy=False)
     if sha256 is not None:
-        digest = hashlib.sha256(magic + sizes)
-        digest.update(buffer)
-        if digest.hexdigest() != sha256:
-            raise InputError(
-                f"{path} is damaged or another data set: SHA-256 {digest.hexdigest()[:12]}…,"
-                f" expected {sha256[:12]}…; get a fresh copy"
-            )
-    return values.astype(dtype.newbyteorder("="), copy=False)
+        require_checksum(native, sha256, path)
+    return native
+
+
+def require_checksum(array: NDArray[Any], sha256: str, path: Path) -> None:
+    """Refuse the array read from `path` unless its uncompressed IDX file has the SHA-256 `sha256`.
+
+    Raises
+    ------
+    InputError
+        Another checksum.
+    """
+    header, values = _encode(array)
+    digest = hashlib.sha256(header)
+    digest.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+    if digest.hexdigest() != sha256:
+        raise InputError(
+            f"{path} is damaged or another data set: SHA-256 {digest.hexdigest()[:12]}…,"
+            f" expected {sha256[:12]}…; get a fresh copy"
+        )
 
 
 def write_idx(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
@@ -132,6 +145,14 @@ def write_idx(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
         IDX has no code for the array's type, or the array has no dimension or more than 255.
     """
     path = Path(path)
+    header, values = _encode(array)
+    data = header + values.tobytes()
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def _encode(array: NDArray[Any]) -> tuple[bytes, NDArray[Any]]:
+    """Return the header and the values in the file's byte order, not copied where they are in it."""
     codes = {np.dtype(name): code for code, name in TYPES.items()}
     big_endian = array.dtype.newbyteorder(">")
     if big_endian not in codes:
@@ -139,6 +160,4 @@ def write_idx(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
     if not 1 <= array.ndim <= 255:
         raise InputError(f"IDX cannot hold an array with {array.ndim} dimensions")
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, codes[big_endian], array.ndim, *array.shape)
-    data = header + array.astype(big_endian).tobytes()
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    return header, array.astype(big_endian, copy=False)

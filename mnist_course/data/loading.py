@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_course.data.dataset import ImageDataset
-from mnist_course.data.idx import read_idx
+from mnist_course.data.idx import read_idx, require_checksum
 from mnist_course.errors import InputError
 
 ARCHIVES = Path(__file__).parent / "archives"
@@ -135,7 +135,7 @@ def _load_folder(folder: str, split: str, unverified: bool) -> ImageDataset:
             )
         if len(array) == CANONICAL_COUNTS[split] and not unverified:
             try:
-                read_idx(path, sha256=SHA256[f"mnist/{name}"])
+                require_checksum(array, SHA256[f"mnist/{name}"], path)
             except InputError as error:
                 raise InputError(
                     f"{error}, or set MNIST_COURSE_UNVERIFIED=1 if it is meant to differ"

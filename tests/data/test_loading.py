@@ -6,7 +6,15 @@ import sys
 import numpy as np
 import pytest
 
-from mnist_course.data import load, load_fashion_mnist, load_mnist, load_optdigits, read_idx, write_idx
+from mnist_course.data import (
+    load,
+    load_fashion_mnist,
+    load_mnist,
+    load_optdigits,
+    loading,
+    read_idx,
+    write_idx,
+)
 from mnist_course.data.export import export_mnist
 from mnist_course.data.loading import ARCHIVES, SHA256
 from mnist_course.errors import InputError
@@ -113,7 +121,11 @@ def test_one_flipped_bit_in_mnist_is_recognised(folder, monkeypatch):
     monkeypatch.delenv("MNIST_COURSE_DATA")
     export_mnist(folder / "full", "idx")
     monkeypatch.setenv("MNIST_COURSE_DATA", str(folder / "full"))
-    assert load_mnist("test").counts().sum() == 10_000
+    read = []
+    with monkeypatch.context() as patch:
+        patch.setattr(loading, "read_idx", lambda path: read.append(path.name) or read_idx(path))
+        assert load_mnist("test").counts().sum() == 10_000
+    assert read == ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"], "each once"
     path = folder / "full" / "t10k-images-idx3-ubyte"
     data = bytearray(path.read_bytes())
     data[4_000_000] ^= 4
