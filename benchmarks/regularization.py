@@ -23,14 +23,14 @@ SIZES: dict[int, Recipe] = {
 """What was fixed beforehand: long enough that the training loss stops falling."""
 
 COMMON = {"framework": "pytorch", "model": "lenet5", "optimizer": "adamw", "schedule": "cosine"}
-KINDS = ("dropout", "batch normalisation", "weight decay", "augmentation")
+KINDS = ("dropout", "batch normalization", "weight decay", "augmentation")
 OFF: Recipe = {"dropout": 0.0, "batch_norm": False, "weight_decay": 0.0, "augmentation": None}
 
 
 def variants() -> dict[str, Recipe]:
     """Return label → recipe: plain, each regulariser alone, all of them; for both sizes."""
     found = json.loads((measure.RESULTS / "regularization_strengths.json").read_text(encoding="utf-8"))
-    strengths: dict[str, Recipe] = {"batch normalisation": {"batch_norm": True}}
+    strengths: dict[str, Recipe] = {"batch normalization": {"batch_norm": True}}
     for kind, chosen in found["chosen"].items():
         strengths[kind] = found["candidates"][kind][chosen]["strength"]
     added: dict[str, Recipe] = {"plain": {}}
