@@ -7,7 +7,7 @@ the code behind it changes. So in a notebook such a number must occur in the sou
 code cell. On any other page it is followed by a comment that names its place in benchmarks/results and
 the format that makes it:
 
-    98.8 % <!-- lenet5_adam: variants["LeNet-5, Adam"].test_accuracy.mean, .1% -->
+    98.8 %<!-- lenet5_adam: variants["LeNet-5, Adam"].test_accuracy.mean, .1% -->
 
 Numbers that nobody measured, such as a confidence level or an example's, are listed with the reason in
 a comment of the same cell or page, and quotations, formulas and sentences with a citation are exempt:

@@ -1,5 +1,7 @@
 """Every built page, read in a browser that has no network; and the reader itself, which can fail."""
 
+import re
+
 import check_pages
 import pytest
 
@@ -29,6 +31,12 @@ def test_page_is_whole_on_a_desk(browser, home, path):
 @pytest.mark.parametrize("path", PAGES)
 def test_page_is_whole_on_a_dark_phone(browser, home, path):
     assert check_pages.read_page(browser, home, path, width=390, theme="dark") == []
+
+
+def test_the_source_of_a_number_is_there_and_no_reader_sees_it():
+    pages = {path: (check_pages.SITE / path).read_text(encoding="utf-8") for path in PAGES}
+    assert re.search(r"98 %<!-- \w+: .*? --> on MNIST", pages["book/preface.html"])
+    assert [path for path, text in pages.items() if "&lt;!--" in text] == []
 
 
 def test_page_with_formulas_and_a_diagram_is_whole_without_a_server(browser, home):
