@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from mnist_course.grading.sandbox.attempts import (
 from mnist_course.grading.sandbox.attempts.resources import LEFT_BEHIND
 from mnist_course.grading.sandbox.choice import available, obstacle, reason
 from mnist_course.grading.sandbox.enclosure import METHODS, Method
-from mnist_course.grading.sandbox.trial import Trial
+from mnist_course.grading.sandbox.trial import AttemptError, Ended, Trial
 
 # Small enough to be exhausted in a second, large enough for a kernel.
 LIMITS = Limits(
@@ -68,19 +68,32 @@ def report() -> Iterator[Check]:
 
 def examine(method: Method, target: Target) -> Iterator[Check]:
     """Make every attempt in one sandbox."""
-    with Trial(method, LIMITS, hide=HIDDEN) as trial:
-        for name in REACHING:
-            yield _stopped(method, name, trial.call(f"REACHING[{name!r}](Target(**{_literal(target)}))"))
-    allowance = allowed(LIMITS)
-    with Trial(method, dataclasses.replace(LIMITS, cpu_seconds=60), hide=HIDDEN) as trial:
-        for name in TAKING:
-            yield _stopped(
-                method, name, trial.call(f"TAKING[{name!r}](Allowance(**{_literal(allowance)}))")
-            )
+    yield from attempt(method, LIMITS, REACHING, f"REACHING[name](Target(**{_literal(target)}))")
+    allowance = _literal(allowed(LIMITS))
+    patient = dataclasses.replace(LIMITS, cpu_seconds=60)
+    yield from attempt(method, patient, TAKING, f"TAKING[name](Allowance(**{allowance}))")
     for name in EXHAUSTING:
         yield exhaust(method, name)
     for name in CLINGING:
         yield cling(method, name)
+
+
+def attempt(method: Method, limits: Limits, names: Iterable[str], expression: str) -> Iterator[Check]:
+    """Make attempts one after the other in one kernel, in a new one after each that ends it."""
+    waiting = list(names)
+    while waiting:
+        with Trial(method, limits, hide=HIDDEN) as trial:
+            while waiting:
+                name = waiting.pop(0)
+                try:
+                    reached = trial.call(expression, setup=f"name = {name!r}")
+                except Ended as end:
+                    yield Check(method, name, str(end).startswith(name.split(":")[0]), str(end))
+                    break
+                except AttemptError as error:
+                    yield Check(method, name, False, f"the attempt failed by itself: {error}")
+                else:
+                    yield Check(method, name, not reached, reached)
 
 
 def exhaust(method: Method, name: str) -> Check:
@@ -193,10 +206,6 @@ def command() -> None:
         f"grade uses {chosen}." if not broken else f"{broken} attempts got out: grade nothing here."
     )
     raise SystemExit(1 if broken else 0)
-
-
-def _stopped(method: Method, name: str, reached: str) -> Check:
-    return Check(method, name, not reached, reached)
 
 
 def _literal(fields: Any) -> str:

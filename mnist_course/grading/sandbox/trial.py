@@ -1,7 +1,7 @@
 """A sandboxed kernel that makes attempts, and says what became of them."""
 
-import contextlib
 import json
+import queue
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -21,6 +21,14 @@ from mnist_course.grading.sandbox.attempts import *
 _START_SECONDS, _CALL_SECONDS = 60, 60
 
 
+class Ended(Exception):
+    """The sandbox was ended during an attempt; the message says why."""
+
+
+class AttemptError(Exception):
+    """An attempt failed in a way that is no wall: it proves nothing."""
+
+
 class _OneSpec(KernelSpecManager):
     spec: KernelSpec
 
@@ -34,7 +42,7 @@ class Trial:
     Raises
     ------
     RuntimeError
-        The kernel did not start, or an attempt failed in a way that is no wall.
+        The kernel did not start.
     """
 
     def __init__(self, method: Method, limits: Limits, *, hide: Sequence[str] = ()) -> None:
@@ -77,40 +85,52 @@ class Trial:
         return self.provisioner.enclosure.user
 
     def call(self, expression: str, *, setup: str = "") -> str:
-        """Return the text that `expression` evaluates to inside."""
-        answers: list[str] = []
+        """Return the text that `expression` evaluates to inside.
 
-        def collect(message: dict[str, Any]) -> None:
-            if message["msg_type"] == "stream":
-                answers.append(message["content"]["text"])
-
-        try:
-            reply = self.client.execute_interactive(
-                f"{setup}\nprint(json.dumps({expression}))",
-                store_history=False,
-                timeout=_CALL_SECONDS,
-                output_hook=collect,
-            )
-        except (RuntimeError, TimeoutError) as error:
-            raise RuntimeError(
-                f"{expression.split('(')[0]}: {error} {self.provisioner.reason}"
-            ) from None
-        if reply["content"]["status"] != "ok":
-            content = reply["content"]
-            raise RuntimeError(f"{expression.split('(')[0]}: {content['ename']}: {content['evalue']}")
-        answer: str = json.loads("".join(answers))
-        return answer
+        Raises
+        ------
+        Ended
+            The sandbox was ended meanwhile.
+        AttemptError
+            The expression raised an exception.
+        """
+        request = self.client.execute(f"{setup}\nprint(json.dumps({expression}))", store_history=False)
+        answer = ""
+        until = time.monotonic() + _CALL_SECONDS
+        while time.monotonic() < until:
+            try:
+                message = self.client.get_iopub_msg(timeout=0.1)
+            except queue.Empty:
+                if (reason := self._ended()) is not None:
+                    raise Ended(reason) from None
+                continue
+            kind, content = message["msg_type"], message["content"]
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            if kind == "error":
+                raise AttemptError(f"{content['ename']}: {content['evalue']}")
+            if kind == "stream" and content["name"] == "stdout":
+                answer += content["text"]
+            if kind == "status" and content["execution_state"] == "idle":
+                reached: str = json.loads(answer)
+                return reached
+        raise AttemptError(f"no answer in {_CALL_SECONDS} s")
 
     def survive(self, statement: str, *, seconds: float = 30) -> str | None:
-        """Run `statement` until the sandbox is ended; return why, None when it is not within `seconds`."""
+        """Run `statement` until the sandbox is ended; return why, None if not within `seconds`."""
         self.client.execute(statement, store_history=False)
-        enclosure = self.provisioner.enclosure
-        assert enclosure is not None
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if enclosure.supervisor.poll() is not None:
-                with contextlib.suppress(OSError):
-                    enclosure.end()
-                return enclosure.reason
+            if (reason := self._ended()) is not None:
+                return reason
             time.sleep(0.05)
         return None
+
+    def _ended(self) -> str | None:
+        """Return why the sandbox has ended, None while it runs."""
+        enclosure = self.provisioner.enclosure
+        assert enclosure is not None
+        if enclosure.supervisor.poll() is None:
+            return None
+        enclosure.end()
+        return enclosure.reason

@@ -42,8 +42,8 @@ def read_through_processes(target: Target) -> str:
 def read_through_descriptors(target: Target) -> str:
     """Climb from every inherited open file to the file."""
     up = "/".join([".."] * 12)
-    numbers = [descriptor for descriptor in range(256) if Path(f"/proc/self/fd/{descriptor}").is_dir()]
-    return _read([f"/proc/self/fd/{number}/{up}{target.secret_file}" for number in numbers])
+    opened = [f"/proc/self/fd/{descriptor}" for descriptor in range(256)]
+    return _read([f"{path}/{up}{target.secret_file}" for path in opened if Path(path).is_dir()])
 
 
 def link_secret(target: Target) -> str:
@@ -79,7 +79,7 @@ def write_outside(target: Target) -> str:
 
 
 def write_environment(target: Target) -> str:
-    """Open files of the environment, the package and the system for writing, and make new ones beside."""
+    """Open files of the environment, the package and the system for writing; make new ones."""
     opened = []
     library = str(Path(os.__file__).parent)
     for folder in (target.prefix, target.package, library, "/usr", "/etc", "/bin"):

@@ -8,11 +8,13 @@ import ctypes
 import mmap
 import os
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 _CHUNK = 1 << 20
+_A_LOOK = 1  # second: where a quota is no wall but a watch, that has to notice
 _FEW = 16 << 20  # what a quota may be passed by before it counts
 _libc = ctypes.CDLL(None, use_errno=True)
 LEFT_BEHIND = "mnist-course-left-behind"  # the name of processes that want to stay
@@ -94,6 +96,7 @@ def disk(allowance: Allowance) -> str:
                 made.append(path)
                 written += size
                 if written > allowance.disk_bytes + _FEW:
+                    time.sleep(_A_LOOK)
                     return f"{written >> 20} MiB and more, the last in {place}"
         return ""
     finally:
@@ -111,6 +114,7 @@ def many_files(allowance: Allowance) -> str:
         while made <= most:
             (folder / str(made)).touch()
             made += 1
+        time.sleep(_A_LOOK)
     except OSError:
         return ""
     finally:

@@ -2,7 +2,9 @@
 
 import ctypes
 import os
+import resource
 import signal
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -45,6 +47,20 @@ def excess(child: int, limits: Mapping[str, int]) -> str:
     return ""
 
 
+def deleted_bytes(child: int) -> int:
+    """Return the size of the files that `child` and everything below it hold open without a name."""
+    sizes: dict[tuple[int, int], int] = {}
+    for pid in (child, *descendants(child)):
+        try:
+            for opened in Path(f"/proc/{pid}/fd").iterdir():
+                found = opened.stat()
+                if stat.S_ISREG(found.st_mode) and found.st_nlink == 0:
+                    sizes[found.st_dev, found.st_ino] = found.st_blocks * 512
+        except OSError:  # closed, or ended, meanwhile
+            continue
+    return sum(sizes.values())
+
+
 def _usage(pid: int) -> tuple[int, int]:
     """Memory that only this sandbox pays for (bytes: anonymous and shared, no library), and threads."""
     try:
@@ -81,8 +97,6 @@ def kill_all(uid: int | None) -> None:
 
 
 def _forbid_forks(pid: int) -> None:
-    import resource
-
     resource.prlimit(pid, resource.RLIMIT_NPROC, (0, 0))
 
 

@@ -6,6 +6,7 @@ gone with the last process. The grader reaches the kernel's sockets in it throug
 ``/proc/PID/root``. Elsewhere it is a folder under the system's temporary one.
 """
 
+import contextlib
 import ctypes
 import os
 import secrets
@@ -15,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from . import processes
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
@@ -51,6 +54,23 @@ class Room:
         path.write_text(text, encoding="utf-8")
         if self.uid is not None:
             os.chown(path, self.uid, self.uid)
+
+    def excess(self, child: int, limits: Mapping[str, int]) -> str:
+        """Return which quota is passed, "" for none: of a tmpfs none can be, of a plain folder any.
+
+        A look now and then is weaker than a quota: until the next one, a disk takes what it can.
+        """
+        if self.namespace:
+            return ""
+        written, files, most = processes.deleted_bytes(child), 0, limits["disk_bytes"]
+        for folder, _, names in os.walk(self.stage):
+            for name in names:
+                files += 1
+                with contextlib.suppress(OSError):
+                    written += os.lstat(os.path.join(folder, name)).st_blocks * 512  # noqa: PTH118
+            if written > most or files > most // _BYTES_PER_FILE:
+                return f"disk: more than {most >> 20} MiB or {most // _BYTES_PER_FILE} files"
+        return ""
 
     def remove(self) -> None:
         """Remove what outlives this process."""

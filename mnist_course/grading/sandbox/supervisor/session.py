@@ -53,7 +53,7 @@ def _run(plan: Mapping[str, Any], place: room.Room, order: Mapping[str, Any]) ->
     os.close(writing)
     os.set_blocking(reading, False)
     said = bytearray()
-    reason = _watch(plan["limits"], child, reading, said)
+    reason = _watch(place, plan["limits"], child, reading, said)
     if reason:
         return 1, reason
     _drain(reading, said)
@@ -74,7 +74,9 @@ def _judge(code: int, limits: Mapping[str, int], said: str) -> tuple[int, str]:
     return code, said if code else ""
 
 
-def _watch(limits: Mapping[str, int], child: int, reading: int, said: bytearray) -> str:
+def _watch(
+    place: room.Room, limits: Mapping[str, int], child: int, reading: int, said: bytearray
+) -> str:
     """Wait for the child's end; return "" then, and otherwise why it must be ended now."""
     ended = os.pidfd_open(child)
     waiting = select.poll()
@@ -89,7 +91,7 @@ def _watch(limits: Mapping[str, int], child: int, reading: int, said: bytearray)
                 return ""
             if sys.stdin.fileno() in ready:
                 return "ended by the grader"
-            excess = processes.excess(child, limits)
+            excess = processes.excess(child, limits) or place.excess(child, limits)
             if excess:
                 return excess
     finally:
