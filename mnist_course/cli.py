@@ -34,7 +34,7 @@ def cli() -> None:
 @click.option("--data", default="mnist", show_default=True, help=f"One of {', '.join(DATASETS)}.")
 @click.option("--epochs", default=5, show_default=True)
 @click.option("--batch-size", default=64, show_default=True)
-@click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--learning-rate", default=3e-3, show_default=True)
 @click.option("--optimizer", default="adam", show_default=True, help=f"{', '.join(OPTIMIZERS)}.")
 @click.option("--schedule", default="cosine", show_default=True, help=f"{', '.join(SCHEDULES)}.")
 @click.option("--seed", default=0, show_default=True)
