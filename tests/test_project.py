@@ -80,7 +80,8 @@ def test_every_result_says_where_it_came_from(path):
         assert result[key]
     assert {"cpu", "cores", "system"} <= set(result["hardware"])
     assert {"python", "numpy"} <= set(result["versions"])
-    assert isinstance(result["seeds"] if "seeds" in result else [result["seed"]], list)
+    seeds = result["seeds"] if "seeds" in result else [result["seed"]]
+    assert all(isinstance(seed, int) for seed in seeds)
     # a table of times holds wall times and nothing else
     assert result.get("unit", "").startswith("seconds") or result["wall_seconds"] > 0
 
