@@ -3,9 +3,9 @@
     python tools/lint_numbers.py README.md book/*.md chapters/*.ipynb
 
 A share, a spread, a ratio, a time, a size in bytes or a decimal fraction goes stale without a sign when
-the code behind it changes. So in a notebook such a number must occur in the source or in an output of a
-code cell. On any other page it is followed by a comment that names its place in benchmarks/results and
-the format that makes it:
+the code behind it changes. So in a notebook's text, captions included, such a number must occur in the
+source or in an output of a code cell. On any other page it is followed by a comment that names its place
+in benchmarks/results and the format that makes it:
 
     98.8 %<!-- lenet5_adam: variants["LeNet-5, Adam"].test_accuracy.mean, .1% -->
 
@@ -33,7 +33,7 @@ NUMBER = r"(?:\d{1,3}(?:[,_]\d{3})+|\d+)(?:\.\d+)?"
 SEVERAL = rf"(?<![\w.,])(?:{NUMBER}\s?(?:–|-|to|or|and|±)\s?)*±?\s?{NUMBER}"
 # What a unit makes of a bare number in an output or in code: the factors that lead to the prose's.
 UNITS: dict[str, tuple[str, ...]] = {
-    r"%|percent\b|(?:percentage )?points?\b": ("1", "100"),
+    r"%|per ?cent\b|(?:percentage )?points?\b": ("1", "100"),
     r"(?:ns|nanoseconds?)\b": ("1", "1e9"),
     r"(?:µs|us|microseconds?)\b": ("1", "1e6"),
     r"(?:ms|milliseconds?)\b": ("1", "1e3"),
@@ -58,6 +58,9 @@ ROUGHLY = re.compile(r"(?:about|around|roughly|some|nearly|almost|≈)\s?$")
 
 SIGNS = {"{,}": ",", r"\,": " ", r"\%": "%", r"\pm": "±", r"\times": "×", r"\approx": "≈"}
 """How TeX writes what may stand around a number."""
+
+CAPTIONS = [("figure", "caption"), ("image", "alt")]
+"""Where a code cell's metadata hold text that readers of the book see or hear."""
 
 MARK = re.compile(
     r"<!--\s*(?P<name>\w+): (?P<path>.+?)(?: \* (?P<factor>[\d.e+-]+))?, (?P<format>\S+)\s*-->"
@@ -116,7 +119,7 @@ def readable(markdown: str) -> str:
     text = sentences.sub(lambda m: blank(m) if "{cite:" in m[0] else m[0], text)
     text = re.sub(r"`[^`\n]*`", blank, text)
     text = re.sub(r"!?\[(?P<text>[^\]]*)\]\([^)]*\)", link_text, text)
-    text = re.sub(r"<[^>\n]+>|https?://\S+|arXiv:\S+", blank, text)
+    text = re.sub(r"</?[a-zA-Z][^>\n]*>|https?://\S+|arXiv:\S+", blank, text)
     text = re.sub(r"\"[^\"\n]*\"|“[^”\n]*”", blank, text)
     return re.sub(
         r"(?:Python|version|section|chapter|CC BY(?:-SA)?) (?:\d+\.\d+(?: to )?)+", blank, text
@@ -142,20 +145,24 @@ def lint_notebook(notebook: NotebookNode) -> list[str]:
     ]
     findings, assumed = [], set()
     for cell in notebook.cells:
-        if cell.cell_type != "markdown":
-            continue
-        question = "\n".join(re.findall(r"(?m)^> .*$", cell.source))
-        answer = "<details>" in cell.source
-        if question or not answer:
+        text = cell.source if cell.cell_type == "markdown" else figure_text(cell)
+        question = "\n".join(re.findall(r"(?m)^> .*$", text))
+        if question or "<details>" not in text:
             assumed = set(re.findall(NUMBER, readable(question)))
-        exempt = assumed | given(cell.source)
-        rest = re.sub(r"(?m)^> .*$", "", cell.source)
+        exempt = assumed | given(text)
+        rest = re.sub(r"(?m)^> .*$", "", text)
         findings += [
             f"cell {cell.id}: no code cell or output holds {claim.text!r}"
             for claim in claims(readable(rest))
             if claim.number not in exempt and not any(supports(token, claim) for token in evidence)
         ]
     return findings
+
+
+def figure_text(cell: NotebookNode) -> str:
+    """Return the caption and the alt text of a code cell's figure."""
+    settings = cell.metadata.get("mystnb", {})
+    return "\n".join([settings.get(part, {}).get(key, "") for part, key in CAPTIONS])
 
 
 class Token(NamedTuple):

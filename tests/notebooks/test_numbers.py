@@ -122,6 +122,17 @@ def test_another_number_is_no_source(prose, cell):
     assert len(findings(prose, **cell)) == 1
 
 
+@pytest.mark.parametrize("part", [{"figure": {"caption": "{}"}}, {"image": {"alt": "{}"}}])
+def test_captions_count_as_text(part):
+    def figure(text):
+        settings = json.loads(json.dumps(part).replace("{}", text))
+        cell = new_code_cell("plot(0.983)", metadata={"mystnb": settings})
+        return lint_numbers.lint_notebook(new_notebook(cells=[cell]))
+
+    assert figure("98.3 per cent are right") == []
+    assert len(figure("98.4 per cent are right")) == 1
+
+
 def test_a_question_may_assume_a_number_and_its_answer_may_repeat_it():
     answer = "<details>\n<summary>Answer</summary>\n\nOf {} %.\n\n</details>"
     assert findings("> **Predict.** With 40 % wrong?\n\n" + answer.format(40)) == []
