@@ -48,10 +48,9 @@ lint: $(READY)  ## format, lint and type checks
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-system: $(READY)
+system:
 	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; $(call install,chromium)
-	@command -v bwrap >/dev/null || { $(call install,bubblewrap); }
-	@$(BIN)/python -c 'import pyseccomp' 2>/dev/null || { $(call install,libseccomp2); }
+	@command -v bwrap >/dev/null || { $(call install,bubblewrap libseccomp2); }
 
 bench: $(READY)  ## measure everything again (most of an hour; the machine should be idle)
 	for script in $$(grep -l '__main__' benchmarks/*.py); do $(BIN)/python $$script || exit; done
