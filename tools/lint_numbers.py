@@ -171,13 +171,17 @@ class Token(NamedTuple):
     value: Decimal
     percent: bool
     """Whether a percent sign follows it."""
+    asserted: bool
+    """Whether it stands in an assertion, which may count in percent without saying so."""
 
 
 def tokens(text: str) -> Iterator[Token]:
     """Yield every number of a cell's source and outputs."""
-    for match in EVIDENCE.finditer(text):
-        value = Decimal(re.sub("[,_]", "", match["number"])).scaleb(int(match["power"] or 0))
-        yield Token(value, bool(match["percent"]))
+    for line in text.splitlines():
+        asserted = line.lstrip().startswith("assert ")
+        for match in EVIDENCE.finditer(line):
+            value = Decimal(re.sub("[,_]", "", match["number"])).scaleb(int(match["power"] or 0))
+            yield Token(value, bool(match["percent"]), asserted)
 
 
 def supports(token: Token, claim: Claim) -> bool:
@@ -186,7 +190,7 @@ def supports(token: Token, claim: Claim) -> bool:
     if claim.unit.startswith("%"):
         if token.percent:
             factors = ("1",)
-        elif token.value == token.value.to_integral_value():
+        elif token.value == token.value.to_integral_value() and not token.asserted:
             return False  # a bare 12 is no 12 %
     return any(equal(token.value * Decimal(factor), claim) for factor in factors)
 

@@ -82,6 +82,7 @@ def test_a_measured_number_without_a_cell_is_found(prose, number):
         ("It gets 98.3 % right.", {"output": "accuracy 98.3 %"}),
         ("It gets 98.3 % right.", {"output": "accuracy 0.9834"}),
         ("It gets more than 98.5 %.", {"source": "assert accuracy > 0.985"}),
+        ("It gets more than 98 %.", {"source": "assert 100 * accuracy > 98"}),
         ("A step takes 3.5 ms.", {"output": "0.00349 s"}),
         ("It needs 47 MB.", {"output": "47,040,016 bytes"}),
         ("It runs for about 40 seconds.", {"output": "took 37.2"}),
