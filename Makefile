@@ -41,7 +41,7 @@ lab: $(READY)  ## open JupyterLab on the chapters
 test: $(READY) system lint  ## run everything: lint, types, tests, the built pages, every notebook
 	$(BIN)/python tools/build_book.py
 	$(QUIET) $(BIN)/pytest -n 2 --dist worksteal
-	$(QUIET) $(BIN)/pytest -n 2 $(NBVAL) chapters
+	$(QUIET) $(BIN)/pytest -n 2 $(NBVAL) chapters exercises
 
 lint: $(READY)  ## format, lint and type checks
 	$(BIN)/ruff format --check .

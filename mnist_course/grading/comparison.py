@@ -152,13 +152,12 @@ def _exact(value: NDArray[Any], expected: NDArray[Any]) -> Difference | None:
 def _floats(
     value: NDArray[np.float64], expected: NDArray[np.float64], tolerance: Tolerance
 ) -> Difference | None:
-    close = np.isclose(value, expected, rtol=tolerance.rtol, atol=tolerance.atol, equal_nan=True)
-    if close.all():
-        return None
-    wrong = ~close
-    with np.errstate(all="ignore"):
-        errors = np.abs(value[wrong] - expected[wrong])
-    return _numbers(value, expected, wrong, float(errors.max()))
+    with np.errstate(all="ignore"):  # an overflow is a difference, not news
+        wrong = ~np.isclose(value, expected, rtol=tolerance.rtol, atol=tolerance.atol, equal_nan=True)
+        if not wrong.any():
+            return None
+        largest = float(np.abs(value[wrong] - expected[wrong]).max())
+    return _numbers(value, expected, wrong, largest)
 
 
 def _numbers(

@@ -216,7 +216,7 @@ def _judge(key: Key, probe: Cell, outcome: CellRun) -> ProbeResult:
         points=probe.points if judgement.correct else 0.0,
         of=probe.points,
         correct=judgement.correct,
-        message=judgement.message,
+        message=printable(judgement.message),
         own=describe(value),
         largest_error=judgement.largest_error,
         misconception=judgement.misconception,

@@ -7,6 +7,7 @@ validate at length and follow what the file says about itself.
 import json
 import os
 import re
+import stat
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,10 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         handle = os.open(path, flags)
     except OSError as error:
         raise InputError(f"it cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):  # of what was opened, whatever the name means now
+        os.close(handle)
+        raise InputError("it is not a plain file")
     with os.fdopen(handle, "rb") as file:
-        if not path.is_file():
-            raise InputError("it is not a plain file")
         return file.read(max_bytes + 1)
 
 

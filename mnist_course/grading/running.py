@@ -8,6 +8,7 @@ counters and the watch on the kernel's death are on this side.
 import contextlib
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -189,7 +190,7 @@ def _kernel(sandbox: str | None, limits: Limits, hide: tuple[str, ...]) -> Itera
     if sandbox is None and os.name == "posix":  # no ports to run out of, nobody else can connect
         manager.transport, manager.ip = "ipc", str(folder / "k")
         manager.connection_file = str(folder / "k.json")
-    quiet = {"stdin": -3, "stdout": -3, "stderr": -3}  # subprocess.DEVNULL
+    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     try:
         try:
             manager.start_kernel(env=environment, cwd=str(home), **quiet)

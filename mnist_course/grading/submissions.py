@@ -102,7 +102,7 @@ def find_submissions(
         where = _shown(path.relative_to(root))
         student = _student(path.relative_to(root), wanted)
         if path.suffix.lower() != ".ipynb":
-            problems.append(Problem(student, where, "it is no notebook; a submission ends in .ipynb"))
+            problems.append(Problem("", where, "it is no notebook; a submission ends in .ipynb"))
             continue
         notebooks += 1
         try:

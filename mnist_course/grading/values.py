@@ -59,6 +59,7 @@ def encode(value: object) -> dict[str, Any]:
 class _Encoder:
     def __init__(self) -> None:
         self.numbers = 0
+        self.items = 0
 
     def node(self, value: Any, depth: int) -> dict[str, Any]:
         if depth > MAX_DEPTH:
@@ -66,24 +67,21 @@ class _Encoder:
         if value is None:
             return {"kind": "none"}
         if isinstance(value, str):
-            if len(value) > MAX_TEXT:
-                raise InputError(
-                    f"the text has {len(value)} characters; at most {MAX_TEXT} are accepted"
-                )
-            return {"kind": "text", "text": str(value)}
+            return {"kind": "text", "text": _short(str(value), MAX_TEXT)}
         if isinstance(value, Mapping):
             self._count(value)
-            pairs = [[str(key), self.node(item, depth + 1)] for key, item in value.items()]
-            return {"kind": "mapping", "items": pairs}
+            items = [[_short(str(key), MAX_NAME), self.node(value[key], depth + 1)] for key in value]
+            return {"kind": "mapping", "items": items}
         if isinstance(value, list | tuple):
             self._count(value)
             return {"kind": "sequence", "items": [self.node(item, depth + 1) for item in value]}
         return self._array(value)
 
     def _count(self, value: Any) -> None:
-        if len(value) > MAX_ITEMS:
+        self.items += len(value)
+        if self.items > MAX_ITEMS:
             raise InputError(
-                f"a {type(value).__name__} of {len(value)} items; use a NumPy array instead"
+                f"more than {MAX_ITEMS:,} items in lists and dicts; use NumPy arrays instead"
             )
 
     def _array(self, value: Any) -> dict[str, Any]:
@@ -100,6 +98,12 @@ class _Encoder:
             "shape": list(array.shape),
             "data": data,
         }
+
+
+def _short(text: str, longest: int) -> str:
+    if len(text) > longest:
+        raise InputError(f"a text of {len(text):,} characters; at most {longest:,} are accepted here")
+    return text
 
 
 def _as_array(value: Any) -> NDArray[Any]:
