@@ -1,6 +1,7 @@
 """Which sandbox works on this machine: really tried, once in a process."""
 
 import functools
+import os
 import sys
 
 from mnist_course.errors import InputError
@@ -18,8 +19,6 @@ def obstacle(method: Method) -> str:
     if not sys.platform.startswith("linux"):
         return f"{method}: needs Linux"
     if method == "landlock":
-        import os
-
         level = landlock.version()
         if level == 0:
             return "landlock: this kernel has none (Linux 5.13, enabled at boot)"

@@ -94,8 +94,9 @@ class Trial:
         AttemptError
             The expression raised an exception.
         """
-        request = self.client.execute(f"{setup}\nprint(json.dumps({expression}))", store_history=False)
-        answer = ""
+        source = f"{setup}\nprint(json.dumps({expression}))"
+        request = self.client.execute(source, store_history=False, stop_on_error=False)
+        answer = error = ""
         until = time.monotonic() + _CALL_SECONDS
         while time.monotonic() < until:
             try:
@@ -108,10 +109,12 @@ class Trial:
             if message["parent_header"].get("msg_id") != request:
                 continue
             if kind == "error":
-                raise AttemptError(f"{content['ename']}: {content['evalue']}")
+                error = f"{content['ename']}: {content['evalue']}"
             if kind == "stream" and content["name"] == "stdout":
                 answer += content["text"]
             if kind == "status" and content["execution_state"] == "idle":
+                if error:
+                    raise AttemptError(error)
                 reached: str = json.loads(answer)
                 return reached
         raise AttemptError(f"no answer in {_CALL_SECONDS} s")

@@ -47,12 +47,12 @@ def excess(child: int, limits: Mapping[str, int]) -> str:
     return ""
 
 
-def deleted_bytes(child: int) -> int:
-    """Return the size of the files that `child` and everything below it hold open without a name."""
+def deleted_bytes(pid: int) -> int:
+    """Return the size of the files that `pid` and everything below it hold open without a name."""
     sizes: dict[tuple[int, int], int] = {}
-    for pid in (child, *descendants(child)):
+    for holder in (pid, *descendants(pid)):
         try:
-            for opened in Path(f"/proc/{pid}/fd").iterdir():
+            for opened in Path(f"/proc/{holder}/fd").iterdir():
                 found = opened.stat()
                 if stat.S_ISREG(found.st_mode) and found.st_nlink == 0:
                     sizes[found.st_dev, found.st_ino] = found.st_blocks * 512

@@ -23,6 +23,7 @@ _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 _MOUNT_POINTS = ("/mnt", "/media", "/srv", "/opt")  # FHS: one of them exists and holds nothing we need
 _UIDS = range(0x70000000, 0x7FFFFFFE)  # assigned to nobody (systemd's table of user ids)
+_READABLE = 0o004  # by other users
 _BYTES_PER_FILE = 16384  # the quota of files: one for every 16 KiB of the quota of bytes
 KERNEL_FOLDER = ".kernel"  # in the kernel's world: its connection file and sockets
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -100,6 +101,9 @@ def prepare(plan: Mapping[str, Any]) -> Room:
             f"{sorted(blocked)[0]} is closed to other users and holds the Python of this environment; "
             "open it (chmod o+rx), or use a Python elsewhere"
         )
+    for path in visible if root else ():
+        if Path(path).stat().st_mode & _READABLE != _READABLE:
+            raise PermissionError(f"{path} is closed to other users; open it with chmod -R o+rX")
     if plan["sandbox"] == "bubblewrap" and not namespace:
         raise PermissionError("namespaces are forbidden here")
     for top in blocked:
