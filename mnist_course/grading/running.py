@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import psutil
 import zmq
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import KernelManager
@@ -98,12 +99,15 @@ class Run:
         From the first cell's start to the end.
     why
         What the sandbox knows about the kernel's death; may be empty.
+    processor_seconds
+        Processor time of the kernel and its children, where the run ended at the deadline.
     """
 
     cells: tuple[CellRun, ...]
     ended: str
     seconds: float
     why: str = ""
+    processor_seconds: float | None = None
 
 
 def run_cells(
@@ -128,7 +132,7 @@ def run_cells(
     hide
         Modules of this package that the sandbox must not contain.
     seed
-        Seed of `exercise_rng` in the kernel.
+        Seed of the run; `exercise_rng` in the kernel follows from it.
     unseen
         What `unseen()` returns there.
 
@@ -141,7 +145,7 @@ def run_cells(
         line = _Line(manager, limits)
         try:
             line.greet()
-            line.open(opening_source(seed, unseen))
+            line.open(opening_source(seed_inside(seed), unseen))
             start = time.monotonic()
             cells: list[CellRun] = []
             ended = "finished"
@@ -153,8 +157,10 @@ def run_cells(
                 except _Ended as end:
                     ended = end.why
                     break
+            seconds = time.monotonic() - start
             why = _reason(manager) if ended == "died" else ""
-            return Run(tuple(cells), ended, time.monotonic() - start, why)
+            used = _processor_seconds(manager) if ended == "deadline" else None
+            return Run(tuple(cells), ended, seconds, why, used)
         finally:
             line.close()
 
@@ -212,6 +218,21 @@ def _spec(sandbox: str | None, limits: Limits, hide: tuple[str, ...]) -> KernelS
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     argv += ["--HistoryManager.enabled=False", "--log-level=50"]
     return KernelSpec(argv=argv, language="python", display_name="exercise", interrupt_mode="message")
+
+
+def _processor_seconds(manager: KernelManager) -> float | None:
+    """Return the processor time of the kernel's processes; None where it cannot be known."""
+    pid = getattr(manager.provisioner, "pid", None)
+    total = 0.0
+    try:
+        kernel = psutil.Process(pid)
+        for process in (kernel, *kernel.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
+    except (psutil.Error, TypeError, ValueError, AttributeError):
+        return None
+    return total
 
 
 def _reason(manager: KernelManager) -> str:

@@ -85,13 +85,16 @@ def write_environment(target: Target) -> str:
     library = str(Path(os.__file__).parent)
     for folder in (target.prefix, target.package, library, "/usr", "/etc", "/bin"):
         files = [entry.path for entry in _entries(folder) if entry.is_file()]
-        for path in [*files[:3], f"{folder}/mnist-course-was-here"]:
+        new = f"{folder}/mnist-course-was-here"
+        for path in [*files[:3], new]:
             try:
                 descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             except OSError:
                 continue
             os.close(descriptor)
             opened.append(path)
+            if path == new:
+                Path(path).unlink()
     return ", ".join(opened)
 
 
@@ -106,7 +109,7 @@ def mount(target: Target) -> str:
             done.append(f"a {name} namespace")
     child = os.fork()
     if child == 0:
-        here = os.getcwdb()
+        here = str(Path.cwd()).encode()
         mounted = _libc.mount(b"tmpfs", here, b"tmpfs", 0, b"") == 0
         if mounted:
             _libc.umount2(here, _MNT_DETACH)
