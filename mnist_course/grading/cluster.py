@@ -8,15 +8,22 @@ from collections.abc import Iterator
 from typing import Any
 
 from mnist_course.errors import InputError
-from mnist_course.grading.batch import QUEUED_PER_WORKER, Task, mark_submission, ungraded
 from mnist_course.grading.marking import Result
-from mnist_course.grading.notebooks import read_bytes
+from mnist_course.grading.workers import (
+    QUEUED_PER_WORKER,
+    Task,
+    mark_submission,
+    submitted_bytes,
+    ungraded,
+)
 
 SECONDS_TO_CONNECT = 20
 
 
-def outcomes_on_cluster(tasks: list[Task], scheduler: str) -> Iterator[tuple[Task, Result]]:
-    """Grade `tasks` on the cluster at `scheduler`; yield results as they come.
+def outcomes_on_cluster(
+    tasks: list[Task], scheduler: str, *, alone: bool = False
+) -> Iterator[tuple[Task, Result]]:
+    """Grade `tasks` on the cluster at `scheduler`, one at a time if `alone`; yield results as they come.
 
     Raises
     ------
@@ -37,7 +44,7 @@ def outcomes_on_cluster(tasks: list[Task], scheduler: str) -> Iterator[tuple[Tas
         if not threads:
             raise InputError(f"the scheduler at {scheduler} has no workers; start some with dask worker")
         completed = library.as_completed()
-        yield from _bounded(client, completed, tasks, threads * QUEUED_PER_WORKER)
+        yield from _bounded(client, completed, tasks, 1 if alone else threads * QUEUED_PER_WORKER)
 
 
 def _bounded(client: Any, completed: Any, tasks: list[Task], most: int) -> Iterator[tuple[Task, Result]]:
@@ -49,7 +56,7 @@ def _bounded(client: Any, completed: Any, tasks: list[Task], most: int) -> Itera
         task = next(waiting, None)
         if task is not None:
             # pure=False: two equal submissions are two students
-            future = client.submit(mark_submission, task, read_bytes(task.submission.path), pure=False)
+            future = client.submit(mark_submission, task, submitted_bytes(task.submission), pure=False)
             running[future] = task
             completed.add(future)
 

@@ -5,7 +5,7 @@ author's notebook. Nothing of the student's kernel decides but the values it pub
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,6 +20,9 @@ from mnist_course.grading.values import decode, describe
 ATTEMPTS = 3
 """How often a kernel is started for one submission before its infrastructure counts as broken."""
 
+BUSY = 0.8
+"""A kernel that computed for less than this share of its time waited, for a neighbour or by choice."""
+
 GRADED, REFUSED, UNGRADED = "graded", "refused", "not graded"
 
 ENDED = {
@@ -29,6 +32,7 @@ ENDED = {
 }
 """How a run ends before its cells do."""
 
+IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -63,6 +67,9 @@ class Result:
         What a person should know: missing cells, how the run ended.
     seconds
         What the student's cells took.
+    starved
+        Whether the time was up although the kernel had little of the processor: perhaps because of its
+        neighbours, so it deserves another run without any.
     """
 
     status: str
@@ -71,6 +78,7 @@ class Result:
     probes: tuple[ProbeResult, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    starved: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON that `from_json` reads back."""
@@ -108,6 +116,7 @@ def mark(key: Key, data: bytes, *, sandbox: str | None, limits: Limits | None = 
     except InputError as error:
         return Result(REFUSED, None, exercise.points, notes=(str(error),))
     limits = limits or Limits(seconds=exercise.seconds)
+    notes = (*notes, *foreign_imports(exercise, answers.values()))
     sources = [
         answers.get(cell.id, "") if cell.kind == "solution" else cell.source for cell in exercise.steps
     ]
@@ -161,6 +170,20 @@ def student_sources(
     return found, (*notes, *(f"the cell {name} is missing" for name in missing))
 
 
+def foreign_imports(exercise: Exercise, sources: Iterable[str]) -> tuple[str, ...]:
+    """Note what a student imports and the author does not: perhaps the answer, from a library.
+
+    A look at the text, not a proof: there are many ways to import, and some imports are fine.
+    """
+    known = _imported(cell.source for cell in exercise.cells)
+    foreign = sorted(_imported(sources) - known)
+    return (f"imports what the exercise does not: {printable(', '.join(foreign))}",) if foreign else ()
+
+
+def _imported(sources: Iterable[str]) -> set[str]:
+    return {name.partition(".")[0] for source in sources for name in IMPORT.findall(source)}
+
+
 def exercise_of(notebook: dict[str, Any]) -> str | None:
     """Return the exercise that a notebook says it is of."""
     ours = notebook["metadata"].get("mnist_course")
@@ -188,11 +211,16 @@ def judged(key: Key, run: Run, notes: Sequence[str] = ()) -> Result:
             if not result.correct and not outcome.finished and run.ended in ENDED:
                 result = replace(result, message=f"{ENDED[run.ended]} before this cell was done")
             results.append(result)
+    for cell, outcome in zip(exercise.steps, run.cells, strict=False):
+        if cell.kind == "solution" and outcome.error is not None:
+            notes = (*notes, f"the cell {cell.id} raised {_quoted(outcome.error)}")
     if run.ended != "finished":
         why = f" ({printable(run.why)})" if run.why else ""
         notes = (*notes, f"the run ended early: {ENDED[run.ended]}{why}")
     points = sum(result.points for result in results)
-    return Result(GRADED, points, exercise.points, tuple(results), tuple(notes), round(run.seconds, 3))
+    starved = run.processor_seconds is not None and run.processor_seconds < BUSY * run.seconds
+    seconds = round(run.seconds, 3)
+    return Result(GRADED, points, exercise.points, tuple(results), tuple(notes), seconds, starved)
 
 
 def _judge(key: Key, probe: Cell, outcome: CellRun) -> ProbeResult:
@@ -227,10 +255,14 @@ def _judge(key: Key, probe: Cell, outcome: CellRun) -> ProbeResult:
 def _why_nothing(outcome: CellRun) -> str:
     if outcome.error is None:
         return "nothing was published"
-    name, text = (printable(part) for part in outcome.error)
+    name, text = outcome.error
     if name == "NotImplementedError":
-        return f"not written yet: {text}" if text else "not written yet"
-    return f"your code raised {name}: {text}" if text else f"your code raised {name}"
+        return printable(f"not written yet: {text}".removesuffix(": "))
+    return f"your code raised {_quoted(outcome.error)}"
+
+
+def _quoted(error: tuple[str, str]) -> str:
+    return printable(": ".join(part for part in error if part))
 
 
 def printable(text: str, longest: int = 300) -> str:
