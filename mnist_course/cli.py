@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from mnist_course import __version__
+from mnist_course.augmentation import Augmentation
 from mnist_course.data import DATASETS
 from mnist_course.errors import InputError
 from mnist_course.models import FRAMEWORKS, MODELS, build, wing
@@ -49,6 +50,9 @@ def cli() -> None:
     type=int,
     help="Stop after this many epochs without a better validation loss (holds out a tenth by default).",
 )
+@click.option(
+    "--augment", is_flag=True, help="Turn, shift and zoom each training image anew (not NumPy)."
+)
 @click.option("--device", default="auto", show_default=True, help="PyTorch only: auto, cpu, cuda, mps.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write  [runs/MODEL-FRAMEWORK].")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in the same folder.")
@@ -64,6 +68,7 @@ def train(
     seed: int,
     validation: float,
     patience: int | None,
+    augment: bool,
     device: str,
     out: Path | None,
     resume: bool,
@@ -80,6 +85,10 @@ def train(
         training_data, held_out = training_data.split(1 - validation, seed=seed)
     folder = _writable(out or RUNS / f"{model}-{framework}")
     options: dict[str, Any] = {"device": device} if framework == "pytorch" else {}
+    if augment:
+        if framework == "numpy":
+            raise InputError("numpy has no augmentation; train with --framework pytorch or keras")
+        options["augmentation"] = Augmentation()
     try:
         history = training.fit(
             network,

@@ -70,6 +70,14 @@ def test_train_writes_weights_history_and_curve(framework, weights, trained):
 
 
 @pytest.mark.parametrize("framework", ["pytorch", "keras", "numpy"])
+def test_train_can_augment(tmp_path):
+    options = ["--model", "simple_cnn", "--data", "optdigits", "--epochs", 1, "--out", tmp_path / "run"]
+    result = run("train", "--augment", *options, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    settings = json.loads((tmp_path / "run/history.json").read_text())["settings"]
+    assert settings["augmentation"] == {"rotation": 10.0, "shift": 2.0, "zoom": 0.1, "elastic": None}
+
+
 def test_evaluate_prints_interval_and_a_line_per_class(framework, trained):
     result = run("evaluate", "--from", f"runs/lenet5-{framework}", cwd=trained)
     assert result.returncode == 0, result.stderr
@@ -133,6 +141,7 @@ def test_help_needs_no_framework(tmp_path):
         (["train", "--epochs", "0"], "epochs is 0"),
         (["train", "--epochs", "many"], "--epochs"),
         (["train", "--validation", "1.5"], "fraction"),
+        (["train", "--augment", "--framework", "numpy"], "numpy has no augmentation"),
         (["evaluate"], "run mnist-course train"),
         (["evaluate", "--from", "nowhere"], "nowhere"),
         (["predict", "none.png"], "none.png does not exist"),
