@@ -102,6 +102,15 @@ class Enclosure:
         self.supervisor.wait()
         self._close()
 
+    def seal(self) -> None:
+        """Take the folder of the sockets from the kernel, once it is connected; only root can.
+
+        Else it could put a link in a socket's place, and the grader, when it connects again, would
+        connect to any socket of this machine.
+        """
+        if self.user is not None:
+            os.chown(self.outside, 0, 0)
+
     @property
     def reason(self) -> str:
         """Why the sandbox ended, "" where the command ended by itself or still runs."""
@@ -145,7 +154,7 @@ def _plan(
 
 
 def _environment(given: Mapping[str, str], *, packages: bool) -> dict[str, str]:
-    """All variables of the kernel; ``{tmp}`` stands for its world, which may hold `packages`."""
+    """All variables of the kernel; ``{tmp}`` and ``{kernel}`` stand for its two folders."""
     environment = {
         "HOME": "{tmp}/home",
         "IPYTHONDIR": "{tmp}/home/.ipython",
@@ -158,5 +167,5 @@ def _environment(given: Mapping[str, str], *, packages: bool) -> dict[str, str]:
         "USER": "student",
     }
     if packages:
-        environment["PYTHONPATH"] = "{tmp}/.kernel"
+        environment["PYTHONPATH"] = "{kernel}"
     return environment | {name: text for name, text in given.items() if name.endswith(_PASSED_ON)}

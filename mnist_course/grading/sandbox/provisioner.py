@@ -89,6 +89,11 @@ class SandboxProvisioner(LocalProvisioner):
         self.pgid = None
         return self.connection_info
 
+    def seal(self) -> None:
+        """Take the sockets from the kernel, once the grader is connected; see `Enclosure.seal`."""
+        assert self.enclosure is not None
+        self.enclosure.seal()
+
     async def wait(self) -> int | None:
         """Wait until nothing of the sandbox is left."""
         if self.enclosure is None or self.process is None:

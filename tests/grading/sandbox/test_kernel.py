@@ -66,14 +66,31 @@ def test_kernel_outlives_two_looks_for_its_parent(trial):
     assert trial.call("time.sleep(2.1) or 'alive'", setup="import time") == "alive"
 
 
+REMOVE = """
+import os, pathlib
+sockets = list(pathlib.Path(FOLDER).glob("s-*"))
+for path in sockets:
+    path.unlink()
+"""
+
+
 def test_grader_stays_connected_when_the_student_removes_the_sockets(method):
-    setup = """
-        import os, pathlib
-        for path in pathlib.Path(os.environ["TMPDIR"], ".kernel").glob("s-*"):
-            path.unlink()
-    """
     with Trial(method, Limits()) as running:
-        assert running.call("'still here'", setup=dedent(setup)) == "still here"
+        setup = REMOVE.replace("FOLDER", repr(running.provisioner.enclosure.inside))
+        assert running.call("len(sockets)", setup=setup) == 5
+
+
+def test_sealed_sockets_cannot_be_removed(method):
+    """As root, that is; an ordinary user's sandbox has the user's own id."""
+    with Trial(method, Limits()) as running:
+        running.provisioner.seal()
+        setup = REMOVE.replace("FOLDER", repr(running.provisioner.enclosure.inside))
+        if running.user is None:
+            assert running.call("len(sockets)", setup=setup) == 5
+        else:
+            with pytest.raises(AttemptError, match="PermissionError"):
+                running.call("''", setup=setup)
+        assert running.call("'still here'") == "still here"
 
 
 def test_interrupt_stops_the_cell_and_not_the_kernel(trial):

@@ -140,7 +140,7 @@ def test_sandbox_cannot_see_what_another_wrote(method):
     with Trial(method, Limits()) as writer, Trial(method, Limits()) as reader:
         write = "import os\nopen('answer', 'w').write('42')"
         inside = writer.call("os.path.abspath('answer')", setup=write)
-        outside = f"{writer.provisioner.enclosure.outside}/../home/answer"
+        outside = f"{writer.provisioner.enclosure.outside}/../tmp/home/answer"
         assert reader.call(f"see({inside!r}) + see({outside!r})", setup=SEE) == ""
         assert Path(outside).read_text() == "42"
 

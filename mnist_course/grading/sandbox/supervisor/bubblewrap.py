@@ -31,7 +31,7 @@ def command(
     plan
         ``bwrap`` (its path), ``visible`` and ``hidden`` (absolute paths).
     stage
-        Folder whose ``tmp`` and ``shm`` become the only writable places.
+        Folder whose ``tmp``, ``shm`` and ``kernel`` become the only writable places.
     environment
         All the variables that the inner command gets.
     inner
@@ -42,7 +42,7 @@ def command(
     arguments = [plan["bwrap"], *_NAMESPACES, *_NOBODY, "--proc", "/proc", "--dev", "/dev"]
     arguments += ["--bind", f"{stage}/shm", "/dev/shm", "--remount-ro", "/dev"]
     # /tmp comes before what lies below it: a checkout may
-    arguments += ["--bind", f"{stage}/tmp", "/tmp"]
+    arguments += ["--bind", f"{stage}/kernel", "/kernel", "--bind", f"{stage}/tmp", "/tmp"]
     for path in sorted(plan["visible"]):
         arguments += _show(path)
     for path in plan["hidden"]:

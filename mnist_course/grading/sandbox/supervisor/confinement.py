@@ -56,7 +56,8 @@ def _become(
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     instructions = base64.b64decode(plan["filter"])
     environment = {
-        name: text.replace("{tmp}", room.inside) for name, text in plan["environment"].items()
+        name: text.replace("{tmp}", room.tmp).replace("{kernel}", room.inside)
+        for name, text in plan["environment"].items()
     }
     if plan["sandbox"] == "bubblewrap":
         reading, writing = os.pipe()
@@ -65,9 +66,9 @@ def _become(
         os.set_inheritable(reading, True)
         arguments = bubblewrap.command(plan, room.stage, environment, command, filter_descriptor=reading)
         os.execv(arguments[0], arguments)
-    os.chdir(room.home)
+    os.chdir(f"{room.tmp}/home")
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    landlock.restrict(plan["visible"], plan["hidden"], writable=(f"{room.stage}/tmp",))
+    landlock.restrict(plan["visible"], plan["hidden"], writable=(room.tmp, room.inside))
     program = _Program(len(instructions) // 8, instructions)
     _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program))
     os.execve(command[0], list(command), environment)

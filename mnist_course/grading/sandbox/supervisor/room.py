@@ -25,33 +25,29 @@ _MOUNT_POINTS = ("/mnt", "/media", "/srv", "/opt")  # FHS: one of them exists an
 _UIDS = range(0x70000000, 0x7FFFFFFE)  # assigned to nobody (systemd's table of user ids)
 _READABLE = 0o004  # by other users
 _BYTES_PER_FILE = 16384  # the quota of files: one for every 16 KiB of the quota of bytes
-KERNEL_FOLDER = ".kernel"  # in the kernel's world: its connection file and sockets
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
 class Room:
-    """Where the kernel's own folder is, for each side.
+    """Where the sandbox's own folders are, for each side.
 
-    ``stage`` holds ``tmp`` (the kernel's world) and ``shm`` (its shared memory) as this process sees
-    them; ``inside`` is ``tmp`` as the kernel sees it, ``outside`` as the grader does. ``uid`` is the
+    ``stage`` holds ``tmp`` (the kernel's world), ``shm`` (its shared memory) and ``kernel`` (its
+    connection file and sockets), as this process sees them. ``inside`` is ``kernel`` as the kernel sees
+    it, ``outside`` as the grader does, and ``tmp`` is ``tmp`` as the kernel sees it. ``uid`` is the
     sandbox's own user, None where it shares the grader's.
     """
 
     stage: str
     outside: str
     inside: str
+    tmp: str
     uid: int | None
     namespace: bool
 
-    @property
-    def home(self) -> str:
-        """The kernel's working directory, as the kernel sees it."""
-        return f"{self.inside}/home"
-
     def write(self, name: str, text: str) -> None:
         """Write a file that the kernel can read beside its sockets."""
-        path = Path(self.stage, "tmp", KERNEL_FOLDER, name)
+        path = Path(self.stage, "kernel", name)
         path.write_text(text, encoding="utf-8")
         if self.uid is not None:
             os.chown(path, self.uid, self.uid)
@@ -75,8 +71,13 @@ class Room:
 
     def remove(self) -> None:
         """Remove what outlives this process."""
-        if not self.namespace:
-            shutil.rmtree(self.stage, ignore_errors=True)
+        if self.namespace:
+            return
+        for folder, names, _ in os.walk(self.stage):
+            for name in names:  # a closed folder would stay; nobody is left who could make it a link now
+                if not Path(folder, name).is_symlink():
+                    Path(folder, name).chmod(0o700)
+        shutil.rmtree(self.stage, ignore_errors=True)
 
 
 def prepare(plan: Mapping[str, Any]) -> Room:
@@ -116,19 +117,20 @@ def prepare(plan: Mapping[str, Any]) -> Room:
     else:
         stage = tempfile.mkdtemp(prefix="mnist-course-")
         Path(stage).chmod(0o755 if root else 0o700)
-    for name in ("shm", "tmp", "tmp/home", f"tmp/{KERNEL_FOLDER}"):
+    for name in ("shm", "kernel", "tmp", "tmp/home"):
         folder = Path(stage, name)
         folder.mkdir(mode=0o700)
         if uid is not None:
             os.chown(folder, uid, uid)
     bubblewrap = plan["sandbox"] == "bubblewrap"
     if not bubblewrap:  # where an editable installation would have Python list the whole checkout
-        Path(stage, "tmp", KERNEL_FOLDER, Path(plan["package"]).name).symlink_to(plan["package"])
+        Path(stage, "kernel", Path(plan["package"]).name).symlink_to(plan["package"])
     prefix = f"/proc/{os.getpid()}/root" if namespace else ""
     return Room(
         stage=stage,
-        outside=f"{prefix}{stage}/tmp",
-        inside="/tmp" if bubblewrap else f"{stage}/tmp",
+        outside=f"{prefix}{stage}/kernel",
+        inside="/kernel" if bubblewrap else f"{stage}/kernel",
+        tmp="/tmp" if bubblewrap else f"{stage}/tmp",
         uid=uid,
         namespace=namespace,
     )

@@ -25,8 +25,8 @@ def main() -> None:
         raise SystemExit(1) from None
     _say(
         {
-            "outside": f"{place.outside}/{room.KERNEL_FOLDER}",
-            "inside": f"{place.inside}/{room.KERNEL_FOLDER}",
+            "outside": place.outside,
+            "inside": place.inside,
             "user": place.uid,
         }
     )
