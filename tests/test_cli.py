@@ -69,7 +69,6 @@ def test_train_writes_weights_history_and_curve(framework, weights, trained):
         assert len(np.unique(np.asarray(picture.convert("L")))) > 20
 
 
-@pytest.mark.parametrize("framework", ["pytorch", "keras", "numpy"])
 def test_train_can_augment(tmp_path):
     options = ["--model", "simple_cnn", "--data", "optdigits", "--epochs", 1, "--out", tmp_path / "run"]
     result = run("train", "--augment", *options, cwd=tmp_path)
@@ -78,6 +77,7 @@ def test_train_can_augment(tmp_path):
     assert settings["augmentation"] == {"rotation": 10.0, "shift": 2.0, "zoom": 0.1, "elastic": None}
 
 
+@pytest.mark.parametrize("framework", ["pytorch", "keras", "numpy"])
 def test_evaluate_prints_interval_and_a_line_per_class(framework, trained):
     result = run("evaluate", "--from", f"runs/lenet5-{framework}", cwd=trained)
     assert result.returncode == 0, result.stderr
