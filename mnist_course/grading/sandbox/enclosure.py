@@ -110,6 +110,7 @@ class Enclosure:
         """
         if self.user is not None:
             os.chown(self.outside, 0, 0)
+            Path(self.outside).chmod(0o755)
 
     @property
     def reason(self) -> str:
