@@ -96,6 +96,11 @@ def smoothing_matrix(sigma: float, size: int = SIDE) -> NDArray[np.float32]:
     ndarray
         float32, shape (size, size); every row adds up to 1.
 
+    Raises
+    ------
+    InputError
+        The Gaussian reaches beyond the mirror image of the column, or is no Gaussian.
+
     Examples
     --------
     >>> smoothing_matrix(0.5, 4).round(2)
@@ -104,7 +109,11 @@ def smoothing_matrix(sigma: float, size: int = SIDE) -> NDArray[np.float32]:
            [0.  , 0.11, 0.79, 0.11],
            [0.  , 0.  , 0.21, 0.79]], dtype=float32)
     """
-    reach = math.floor(8 * sigma + 1) // 2
+    reach = math.floor(8 * sigma + 1) // 2 if sigma > 0 else size
+    if reach >= size:
+        raise InputError(
+            f"sigma is {sigma}; expected a number above 0 of which four are shorter than {size} pixels"
+        )
     offsets = np.arange(-reach, reach + 1)
     kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
     kernel /= kernel.sum()

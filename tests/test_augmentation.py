@@ -56,3 +56,9 @@ def test_smoothing_equals_scipys_gaussian_filter(sigma, seed):
 
 def test_smoothing_leaves_a_constant_alone():
     np.testing.assert_allclose(smoothing_matrix(4.0).sum(axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("sigma", "size"), [(0, 28), (-1, 28), (7, 28), (2, 8)])
+def test_a_smoothing_wider_than_the_image_is_refused(sigma, size):
+    with pytest.raises(InputError, match="sigma is"):
+        smoothing_matrix(sigma, size)
