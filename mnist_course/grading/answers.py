@@ -84,6 +84,7 @@ def answer(exercise: Exercise, seed: int, *, limits: Limits | None = None) -> Ke
         raise InputError(f"{exercise.name}: its own solution did not finish ({run.ended})")
 
     probes = {}
+    order = [cell.id for cell in exercise.misconceptions]
     for probe in exercise.probes:
         expected = published[0][probe.name]
         if probe.ours.get("at_least") is not None:
@@ -95,7 +96,7 @@ def answer(exercise: Exercise, seed: int, *, limits: Limits | None = None) -> Ke
         keyed = KeyedProbe(probe.name, expected, probe.tolerance, probe.ours.get("at_least"))
         if keyed.difference(published[0][probe.name]) is not None:
             raise InputError(f"{exercise.name}: its own solution fails {probe.name}")
-        probes[probe.name] = replace(keyed, mistakes=_mistakes(keyed, wrong, published[1:]))
+        probes[probe.name] = replace(keyed, mistakes=_mistakes(keyed, order, wrong, published[1:]))
     return Key(exercise, seed, probes, images)
 
 
@@ -140,11 +141,16 @@ def _values(exercise: Exercise, cells: Sequence[Cell], outcomes: Any) -> dict[st
 
 
 def _mistakes(
-    keyed: KeyedProbe, wrong: Sequence[Cell], published: Sequence[dict[str, Value]]
+    keyed: KeyedProbe,
+    order: Sequence[str],
+    wrong: Sequence[Cell],
+    published: Sequence[dict[str, Value]],
 ) -> tuple[Mistake, ...]:
-    """Return what the misconceptions publish for one probe, where it is not right anyway."""
+    """Return what misconceptions publish for a probe where that is wrong, in the author's order."""
     found = []
     for cell, values in zip(wrong, published, strict=True):
         if keyed.name in values and keyed.difference(values[keyed.name]) is not None:
-            found.append(Mistake(cell.name, cell.ours["says"], values[keyed.name]))
-    return tuple(reversed(found))  # as the author ordered them, as far as they compete
+            found.append(
+                (order.index(cell.id), Mistake(cell.name, cell.ours["says"], values[keyed.name]))
+            )
+    return tuple(mistake for _, mistake in sorted(found, key=lambda pair: pair[0]))

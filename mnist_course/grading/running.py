@@ -85,6 +85,7 @@ def run_cells(
         wire = Wire(manager, limits)
         try:
             wire.greet()
+            getattr(manager.provisioner, "seal", lambda: None)()  # nobody else connects from now on
             wire.open(opening_source(seed_inside(seed), unseen))
             start = time.monotonic()
             cells: list[CellRun] = []

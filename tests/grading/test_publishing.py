@@ -54,6 +54,14 @@ def test_raised_names_the_exception():
     assert raised(np.zeros, shape=(-1,)) == "ValueError"
 
 
+def test_raised_lets_a_stub_say_that_it_is_not_written():
+    def stub():
+        raise NotImplementedError("write it")
+
+    with pytest.raises(NotImplementedError, match="write it"):
+        raised(stub)
+
+
 def open_small(key):
     opening = next(c for c in student_version(key)["cells"] if c["id"] == "exercise")
     exec(opening["source"], {})
