@@ -7,7 +7,6 @@ import sys
 from mnist_course.errors import InputError
 from mnist_course.grading.limits import Limits
 from mnist_course.grading.sandbox.enclosure import METHODS, Enclosure, Method
-from mnist_course.grading.sandbox.supervisor import landlock
 
 _SIGNALS_STAY_INSIDE = 6  # the version of Landlock (Linux 6.12) that keeps signals within a sandbox
 _HINT = "apt-get install bubblewrap libseccomp2, and allow user namespaces"
@@ -19,6 +18,8 @@ def obstacle(method: Method) -> str:
     if not sys.platform.startswith("linux"):
         return f"{method}: needs Linux"
     if method == "landlock":
+        from mnist_course.grading.sandbox.supervisor import landlock  # which only Linux can load
+
         level = landlock.version()
         if level == 0:
             return "landlock: this kernel has none (Linux 5.13, enabled at boot)"

@@ -52,7 +52,7 @@ STEALING: dict[str, dict[str, str]] = {
     },
     "labels of the test images": {
         "predict": "def predict(images):\n"
-        "    test = load_mnist('test')\n"
+        "    test = load_fashion_mnist('test')\n"
         "    flat = test.images.reshape(len(test), -1).astype(float)\n"
         "    return np.array([test.labels[((flat - i.ravel()) ** 2).sum(1).argmin()] for i in images])\n"
     },
@@ -62,14 +62,14 @@ STEALING: dict[str, dict[str, str]] = {
         "def predict(images):\n"
         "    for folder in pathlib.Path('/').rglob('t10k-labels*'):\n"
         "        os.environ['MNIST_COURSE_DATA'] = str(folder.parent)\n"
-        "        return load_mnist('test').labels[:len(images)]\n"
+        "        return load_fashion_mnist('test').labels[:len(images)]\n"
     },
     "labels brought along, drawn again under the kernel's seed": {
         "predict": "LABELS = '<<labels>>'\n"
         "from mnist_course.grading import publishing\n"
         "from mnist_course.grading.inputs import generator\n"
         "def predict(images):\n"
-        "    rng = generator(publishing._notebook.seed, 'unseen/mnist')\n"
+        "    rng = generator(publishing._notebook.seed, 'unseen/fashion')\n"
         "    chosen = rng.permutation(len(LABELS))[:len(images)]\n"
         "    return np.array([int(LABELS[i]) for i in chosen])\n"
     },

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from mnist_course.errors import InputError
 from mnist_course.grading.sandbox import METHODS, available, choice, doctor, enclosure, reason, syscalls
 from mnist_course.grading.sandbox.doctor import Check
+from mnist_course.grading.sandbox.supervisor import landlock
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_broken_bubblewrap_is_not_used(monkeypatch, forget):
 
 def test_reason_names_the_missing_programs(monkeypatch, forget):
     monkeypatch.setattr(enclosure.shutil, "which", lambda name: None)
-    monkeypatch.setattr(choice.landlock, "version", lambda: 0)
+    monkeypatch.setattr(landlock, "version", lambda: 0)
     assert available() is None
     assert "bwrap is not installed" in reason()
     assert "apt-get install bubblewrap" in reason()
@@ -66,7 +67,7 @@ def test_other_systems_have_no_sandbox(monkeypatch, forget):
 
 def test_user_without_root_needs_a_kernel_that_keeps_signals_inside(monkeypatch, forget):
     monkeypatch.setattr(choice.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(choice.landlock, "version", lambda: 5)
+    monkeypatch.setattr(landlock, "version", lambda: 5)
     assert "Linux 6.12" in choice.obstacle("landlock")
 
 

@@ -22,7 +22,7 @@ from . import processes
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 _MOUNT_POINTS = ("/mnt", "/media", "/srv", "/opt")  # FHS: one of them exists and holds nothing we need
-_UIDS = range(0x70000000, 0x7FFFFFFE)  # assigned to nobody (systemd's table of user ids)
+UIDS = range(0x70000000, 0x7FFFFFFE)  # assigned to nobody (systemd's table of user ids)
 _READABLE = 0o004  # by other users
 _BYTES_PER_FILE = 16384  # the quota of files: one for every 16 KiB of the quota of bytes
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -143,9 +143,9 @@ def _own_uid() -> int | None:
     """
     maps = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
     extents = [range(int(first), int(first) + int(count)) for first, _, count in maps]
-    everywhere = any(_UIDS.start in extent and _UIDS.stop in extent for extent in extents)
+    everywhere = any(UIDS.start in extent and UIDS.stop in extent for extent in extents)
     largest = max(extents, key=len)
-    choices = _UIDS if everywhere else range(max(largest.start, largest.stop // 2), largest.stop)
+    choices = UIDS if everywhere else range(max(largest.start, largest.stop // 2), largest.stop)
     return secrets.choice(choices) if len(choices) > 1000 else None
 
 
