@@ -18,7 +18,7 @@ def first(source: str) -> dict[str, str]:
 
 STEALING: dict[str, dict[str, str]] = {
     "the solution in the exercises": first(RUN_SOLUTION + "steal('<<exercises>>/00_fortress.ipynb')"),
-    "the solution through /proc": first(
+    "the solution through other processes": first(
         RUN_SOLUTION + "import os, pathlib\n"
         "for process in pathlib.Path('/proc').glob('[0-9]*'):\n"
         "    for way in ('root<<exercises>>/00_fortress.ipynb', 'cwd/00_fortress.ipynb'):\n"

@@ -9,10 +9,12 @@ import hashlib
 import json
 import os
 import socket
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from attacks.breaking import BREAKING, ENDLESS
@@ -22,11 +24,14 @@ from attacks.fortress import fortress
 from attacks.stealing import STEALING
 from submitting import answered, as_bytes, released, solved
 
+import mnist_course
 from mnist_course.data import load_fashion_mnist
-from mnist_course.grading import sandbox
+from mnist_course.grading import running, sandbox
+from mnist_course.grading.answers import answer
 from mnist_course.grading.batch import grade_class
 from mnist_course.grading.exercise import Exercise
 from mnist_course.grading.limits import Limits
+from mnist_course.grading.marking import mark
 from mnist_course.grading.reports import write_reports
 from mnist_course.grading.sandbox.doctor import processes_named
 from mnist_course.grading.sandbox.supervisor import room
@@ -80,9 +85,12 @@ def digest(folder):
     return found
 
 
-def stamps(folder):
-    """Files that could be written into, by name and time: too many to read."""
-    return {str(path): path.lstat().st_mtime_ns for path in folder.rglob("*.py")}
+def poisoned():
+    """Traces of what an attack writes into the environment, in every folder that Python imports from."""
+    folders = [Path(folder) for folder in (*sys.path, sys.prefix, Path(os.__file__).parent) if folder]
+    made = [folder / name for folder in folders for name in ("poison.pth", "sitecustomize.py")]
+    changed = [Path(np.__file__), Path(mnist_course.__file__)]
+    return [str(path) for path in (*made, *changed) if path.is_file() and "POISONED" in path.read_text()]
 
 
 def hand_in(folder, exercise, places):
@@ -105,8 +113,8 @@ def hand_in(folder, exercise, places):
         (folder / f"{name}.ipynb").write_bytes(empty)
 
 
-def attack(tmp_path, monkeypatch):
-    """Grade them all; return what the tests below ask about, as JSON."""
+def scene(tmp_path):
+    """Folders, the exercise, a server, and what the attackers know about them."""
     folders = {name: tmp_path / name for name in ("exercises", "class", "out", "writable", "temporary")}
     for folder in folders.values():
         folder.mkdir()
@@ -123,12 +131,17 @@ def attack(tmp_path, monkeypatch):
         "marker": MARKER,
         "port": server.port,
     }
+    return folders, exercise, server, places
+
+
+def attack(tmp_path, monkeypatch):
+    """Grade them all; return what the tests below ask about, as JSON."""
+    folders, exercise, server, places = scene(tmp_path)
     hand_in(folders["class"], exercise, places)
     monkeypatch.setenv("MNIST_COURSE_SECRET", SECRET)
     monkeypatch.setenv("TMPDIR", str(folders["temporary"]))
     monkeypatch.setattr("tempfile.tempdir", None)
-    package = Path(sandbox.__file__).parents[2]
-    before = digest(folders["class"]), digest(folders["exercises"]), stamps(package)
+    before = digest(folders["class"]), digest(folders["exercises"])
     submissions, problems = find_submissions(folders["class"], [exercise.name])
     run = grade_class(
         {exercise.name: exercise},
@@ -143,12 +156,13 @@ def attack(tmp_path, monkeypatch):
     run.problems = [*problems, *run.problems]
     server.listening.close()
     write_reports(run, folders["out"])
-    after = digest(folders["class"]), digest(folders["exercises"]), stamps(package)
+    after = digest(folders["class"]), digest(folders["exercises"])
     pages = [path.read_text("utf-8") for path in folders["out"].rglob("*.html")]
     return {
         "results": {grade.student: grade.result.to_json() for grade in run.grades},
         "problems": {problem.path: problem.why for problem in run.problems},
         "unchanged": [old == new for old, new in zip(before, after, strict=True)],
+        "poisoned": poisoned(),
         "visitors": server.visitors,
         "temporary": [path.name for path in folders["temporary"].iterdir()],
         "writable": [path.name for path in folders["writable"].iterdir()],
@@ -187,7 +201,7 @@ def graded(tmp_path_factory, worker_id):
 
 
 def result_of(graded, name):
-    return graded["results"][name.replace("/", " ")]
+    return graded["results"][name]
 
 
 def test_there_are_enough_attacks():
@@ -231,18 +245,13 @@ def test_endless_submission_is_ended(graded, name):
 
 
 def test_no_submission_is_missing(graded):
-    expected = {name.replace("/", " ") for name in ATTACKS} | set(INNOCENT)
+    expected = set(ATTACKS) | set(INNOCENT)
     assert expected <= set(graded["results"])
 
 
 def test_strange_names_stay_apart(graded):
     """As many students as names: none takes the place of another, none has vanished."""
-    others = (
-        set(graded["results"])
-        - {name.replace("/", " ") for name in ATTACKS}
-        - set(INNOCENT)
-        - set(FILES)
-    )
+    others = set(graded["results"]) - set(ATTACKS) - set(INNOCENT) - set(FILES)
     twins = [why for why in graded["problems"].values() if "submissions of one student" in why]
     assert len(others) + len(twins) == len(NAMES) + 1
 
@@ -256,8 +265,12 @@ def test_no_file_is_left(graded):
     assert graded["writable"] == []
 
 
-def test_submissions_exercises_and_package_are_unchanged(graded):
-    assert graded["unchanged"] == [True, True, True]
+def test_submissions_and_exercises_are_unchanged(graded):
+    assert graded["unchanged"] == [True, True]
+
+
+def test_nothing_is_written_into_the_environment(graded):
+    assert graded["poisoned"] == []
 
 
 def test_output_folder_holds_the_reports_and_nothing_else(graded):
@@ -299,3 +312,39 @@ def test_innocent_submission_alone_gets_the_same_result(graded, tmp_path):
     alone = replace(run.grades[0].result, seconds=0).to_json()
     among = {**graded["results"]["m-innocent"], "seconds": 0}
     assert json.loads(json.dumps(alone)) == among
+
+
+POTENT = (
+    "the solution in the exercises",
+    "the neighbour's submission",
+    "the hidden module",
+    "the hidden module by its file",
+    "labels of the test images",
+    "a server that knows",
+)
+
+
+@pytest.fixture(scope="module")
+def defenceless(tmp_path_factory):
+    """The same exercise and attackers, to be graded without a sandbox."""
+    folders, exercise, server, places = scene(tmp_path_factory.mktemp("defenceless"))
+    (folders["class"] / "m-innocent.ipynb").write_bytes(as_bytes(solved(exercise)))
+    key = answer(exercise, SEED, limits=LIMITS)
+
+    def earn(name):
+        cells = {cell: filled(source, places) for cell, source in ATTACKS[name].items()}
+        return mark(key, as_bytes(answered(exercise, cells)), sandbox=None, limits=LIMITS).points
+
+    yield earn
+    server.listening.close()
+
+
+@pytest.mark.parametrize("name", POTENT)
+def test_stealing_pays_without_a_sandbox(defenceless, name):
+    """Else it would not be the sandbox that stops it."""
+    assert defenceless(name) > 0
+
+
+def test_labels_brought_along_would_pay_under_the_runs_own_seed(defenceless, monkeypatch):
+    monkeypatch.setattr(running, "seed_inside", lambda seed: seed)
+    assert defenceless("labels brought along, drawn again under the kernel's seed") > 0
