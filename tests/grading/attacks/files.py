@@ -267,7 +267,7 @@ NAMES = (
     "tab\tand\rreturn",
     "\u202egnissap",
     "<b onmouseover=alert(1)>bold",
-    "..",
+    " ..",
     "m-innocent ",
     "M-INNOCENT",
     "m-ïnnocent",
