@@ -50,8 +50,10 @@ def test_sandbox_of_somebody_without_root_stops_every_attempt(somebody, method):
     command = [sys.executable, "-c", EXAMINE, method]
     if os.geteuid() == 0:
         command = [sys.executable, str(SOMEBODY), somebody, *command]
+    before = set(Path("/tmp").glob("mnist-course-*"))
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
+    assert set(Path("/tmp").glob("mnist-course-*")) <= before  # where no tmpfs can be mounted
     checks = json.loads(done.stdout)
     assert {check["name"] for check in checks} == {*REACHING, *TAKING}
     assert [check for check in checks if not check["held"]] == []
