@@ -25,7 +25,9 @@ sys.path.append(str(ROOT / "benchmarks"))
 import measure  # noqa: E402
 
 STATUS = ROOT / "book" / "status.json"
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+TENSORFLOW = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+ENVIRONMENT = dict.fromkeys([*THREADS, *TENSORFLOW], "1") | {"TQDM_DISABLE": "1"}
 """As `make test` runs them: one native thread per worker, no progress bars in stored outputs."""
 
 KEPT_METADATA = ("mystnb", "mnist_course")
