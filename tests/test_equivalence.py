@@ -400,8 +400,9 @@ def distances(trained, train_digits):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("rule", HYPERPARAMETERS)
 def test_ten_optimizer_steps_stay_together(rule, dtype, framework, distances):
-    """Within 1e-4 of the way in float32, where Adam magnifies the rounding of small gradients."""
-    assert max(distances(rule, dtype, framework)) < {"float32": 1e-4, "float64": 1e-9}[dtype]
+    """Within 1e-9 of the way in float64; in float32 Adam magnifies the rounding of small gradients."""
+    rounding = 1e-4 if rule == "sgd" else 1e-3
+    assert max(distances(rule, dtype, framework)) < {"float32": rounding, "float64": 1e-9}[dtype]
 
 
 @pytest.mark.parametrize("rule", ["adam", "adamw"])

@@ -120,7 +120,9 @@ def test_every_misconception_is_caught_and_named_under_a_fresh_seed(path, seed, 
 
 
 def test_another_seed_asks_for_other_values(path, key_of):
-    first, second = key_of(path, SEEDS[0]), key_of(path, SEEDS[1])
+    """One of two others, because a list of verdicts may by chance come out the same once."""
+    first, *others = (key_of(path, seed) for seed in SEEDS)
     for name, keyed in first.probes.items():
         if keyed.at_least is None and not isinstance(keyed.expected, str | None):
-            assert compare(second.probes[name].expected, keyed.expected, keyed.tolerance), name
+            values = [other.probes[name].expected for other in others]
+            assert any(compare(value, keyed.expected, keyed.tolerance) for value in values), name
