@@ -18,7 +18,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 SITE = Path(__file__).resolve().parent.parent / "book" / "_build" / "html"
@@ -81,6 +81,11 @@ def serve(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
+def is_error(line: ConsoleMessage) -> bool:
+    """Tell whether the page complains; the icon that a browser asks for by itself is not the page's."""
+    return line.type == "error" and not line.location.get("url", "").endswith("/favicon.ico")
+
+
 @contextmanager
 def launch() -> Iterator[Browser]:
     """Start the system's Chromium."""
@@ -107,7 +112,7 @@ def watch(page: Page, home: str) -> list[str]:
         if not url.startswith((home, "data:", "blob:")):
             findings.append(f"request to another host: {url}")
 
-    page.on("console", lambda line: findings.append(line.text) if line.type == "error" else None)
+    page.on("console", lambda line: findings.append(line.text) if is_error(line) else None)
     page.on("pageerror", lambda error: findings.append(f"script error: {error}"))
     page.on("request", lambda request: check_request(request.url))
     page.on("requestfailed", lambda request: findings.append(f"request failed: {request.url}"))
