@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from mnist_course.grading.sandbox.attempts.target import Target
+from mnist_course.grading.sandbox.attempts.target import Target, what_worked
 
 _MNT_DETACH = 2
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -63,20 +63,15 @@ def link_secret(target: Target) -> str:
 def write_outside(target: Target) -> str:
     """Make a file in a world-writable folder, and change, truncate, rename and delete one there."""
     there = Path(target.folder)
-    done = []
-    for name, action in (
-        ("created", lambda: (there / "new").write_text("here")),
-        ("changed", lambda: (there / "changed").write_text("mine")),
-        ("truncated", lambda: os.truncate(there / "truncated", 0)),
-        ("renamed", lambda: (there / "renamed").rename(there / "elsewhere")),
-        ("deleted", lambda: (there / "deleted").unlink()),
-    ):
-        try:
-            action()
-        except OSError:
-            continue
-        done.append(name)
-    return ", ".join(done)
+    return what_worked(
+        {
+            "created": lambda: (there / "new").write_text("here"),
+            "changed": lambda: (there / "changed").write_text("mine"),
+            "truncated": lambda: os.truncate(there / "truncated", 0),
+            "renamed": lambda: (there / "renamed").rename(there / "elsewhere"),
+            "deleted": lambda: (there / "deleted").unlink(),
+        }
+    )
 
 
 def write_environment(target: Target) -> str:

@@ -4,10 +4,9 @@ import ctypes
 import os
 import resource
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
-from mnist_course.grading.sandbox.attempts.target import Target
+from mnist_course.grading.sandbox.attempts.target import Target, what_worked
 
 _PTRACE_ATTACH, _PTRACE_DETACH = 16, 17
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -19,21 +18,15 @@ class _Piece(ctypes.Structure):
 
 def signal_others(target: Target) -> str:
     """Send a signal to a process of the grader's, by three calls."""
-    sent: list[str] = []
     if _means_another(target):
         return ""
-    calls: dict[str, Callable[[], None]] = {
-        "kill": lambda: os.kill(target.victim, signal.SIGUSR1),
-        "killpg": lambda: os.killpg(target.victim, signal.SIGUSR1),
-        "pidfd": lambda: signal.pidfd_send_signal(os.pidfd_open(target.victim), signal.SIGUSR1),
-    }
-    for name, send in calls.items():
-        try:
-            send()
-        except OSError:
-            continue
-        sent.append(name)
-    return ", ".join(sent)
+    return what_worked(
+        {
+            "kill": lambda: os.kill(target.victim, signal.SIGUSR1),
+            "killpg": lambda: os.killpg(target.victim, signal.SIGUSR1),
+            "pidfd": lambda: signal.pidfd_send_signal(os.pidfd_open(target.victim), signal.SIGUSR1),
+        }
+    )
 
 
 def trace_others(target: Target) -> str:
@@ -57,19 +50,14 @@ def trace_others(target: Target) -> str:
 
 def slow_others(target: Target) -> str:
     """Lower the priority and the limits of a process of the grader's, tie it to one core."""
-    done: list[str] = []
     if _means_another(target):
         return ""
-    for name, action in (
-        ("priority", lambda: os.setpriority(os.PRIO_PROCESS, target.victim, 19)),
-        ("limits", lambda: resource.prlimit(target.victim, resource.RLIMIT_CORE, (0, 0))),
-    ):
-        try:
-            action()
-        except OSError:
-            continue
-        done.append(name)
-    return ", ".join(done)
+    return what_worked(
+        {
+            "priority": lambda: os.setpriority(os.PRIO_PROCESS, target.victim, 19),
+            "limits": lambda: resource.prlimit(target.victim, resource.RLIMIT_CORE, (0, 0)),
+        }
+    )
 
 
 def see_others(target: Target) -> str:

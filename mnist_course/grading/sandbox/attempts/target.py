@@ -1,6 +1,6 @@
 """What an attempt tries to reach: things outside that a sandbox must keep from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -31,3 +31,15 @@ class Target:
 
 # An attempt returns what it reached, "" when it was stopped. It catches what stops it and nothing else.
 Attempt = Callable[[Target], str]
+
+
+def what_worked(actions: Mapping[str, Callable[[], object]]) -> str:
+    """Try every action and return the names of those that no OSError stopped."""
+    done = []
+    for name, action in actions.items():
+        try:
+            action()
+        except OSError:
+            continue
+        done.append(name)
+    return ", ".join(done)
