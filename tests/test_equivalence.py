@@ -423,7 +423,7 @@ from mnist_course.data import load_mnist
 from mnist_course.equivalence import convert, gradients
 
 digits = load_mnist("train").subset(range(7))
-for name in ("lenet5", "small_cnn"):
+for name in ("lenet5", "simple_cnn", "dense_cnn", "small_cnn", "single_conv_cnn"):
     for dtype, tolerance in (("float32", 1e-5), ("float64", 1e-10)):
         for source in ("numpy", "keras", "pytorch"):
             original = convert(build(name, source, seed=3), "numpy", dtype=dtype)
