@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,8 @@ class Exercise:
         Deadline for one submission.
     unseen
         ``{"data": "mnist", "count": 500}`` where the exercise is judged on unseen images.
+    path
+        The file it was read from, if any: what its relative links start from.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Exercise:
     hide: tuple[str, ...] = ()
     seconds: float = 60.0
     unseen: Mapping[str, Any] | None = None
+    path: Path | None = field(default=None, compare=False)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Exercise":
@@ -114,7 +117,7 @@ class Exercise:
         """
         path = Path(path)
         try:
-            return cls.parse(read_notebook(path))
+            return replace(cls.parse(read_notebook(path)), path=path)
         except InputError as error:
             raise InputError(f"{path.name} is no exercise: {error}") from error
 

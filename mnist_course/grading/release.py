@@ -1,6 +1,10 @@
-"""From the author's notebook to the student's: no solutions, no misconceptions, a sealed self-check."""
+"""From the author's notebook to the student's: no solutions, no misconceptions, a sealed self-check.
+
+A student has this one file, so links to the book's files become text.
+"""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +12,16 @@ from mnist_course.errors import InputError
 from mnist_course.grading.answers import Key, answer
 from mnist_course.grading.exercise import Cell, Exercise
 from mnist_course.grading.inputs import PUBLIC_SEED
-from mnist_course.grading.notebooks import write_notebook
+from mnist_course.grading.notebooks import read_notebook, write_notebook
 from mnist_course.grading.publishing import seal
 
 OPENING_CELL = "exercise"
 """The id of the cell that a released notebook has and its source has not."""
 
 LOCKED = {"deletable": False, "editable": False}
+
+LINK = re.compile(r"\[([^\[\]]+)\]\((?![a-z][a-z0-9+.-]*:)([^()\s#]+\.(?:ipynb|md))(?:#[^()\s]*)?\)")
+"""A link to a text beside the exercise: its words, and the relative path."""
 
 
 def release(exercise: Exercise, folder: str | os.PathLike[str]) -> Path:
@@ -41,7 +48,8 @@ def student_version(key: Key) -> dict[str, Any]:
     if key.seed != PUBLIC_SEED:
         raise InputError(f"a release shows its expected values; make it under the seed {PUBLIC_SEED}")
     exercise = key.exercise
-    cells = [_released(cell) for cell in exercise.cells if cell.kind != "misconception"]
+    folder = exercise.path.parent if exercise.path else None
+    cells = [_released(cell, folder) for cell in exercise.cells if cell.kind != "misconception"]
     first_code = next(i for i, cell in enumerate(cells) if cell["cell_type"] == "code")
     cells.insert(first_code, _opening_cell(key))
     return {
@@ -74,9 +82,46 @@ def _opening_cell(key: Key) -> dict[str, Any]:
     return _code(OPENING_CELL, source, metadata)
 
 
-def _released(cell: Cell) -> dict[str, Any]:
+def without_links(text: str, folder: Path | None) -> str:
+    """Return Markdown in which links to other texts are words; a notebook's link names its heading.
+
+    Parameters
+    ----------
+    text
+        For example ``"[Chapter 2](../chapters/02_convolution.ipynb) slid kernels"``, which becomes
+        ``"Chapter 2 (*Convolution*) slid kernels"``.
+    folder
+        Where the links start from; without it, or without the file there, only the words stay.
+    """
+
+    def words(link: re.Match[str]) -> str:
+        heading = _heading(folder / link[2]) if folder and link[2].endswith(".ipynb") else None
+        if heading is None:
+            return link[1]
+        number, _, title = heading.partition(". ")
+        if not number.isdecimal():
+            return f"{link[1]} (*{heading}*)"
+        if link[1].lower() == f"chapter {number}":
+            return f"{link[1]} (*{title}*)"
+        return f"{link[1]} (chapter {number}, *{title}*)"
+
+    return LINK.sub(words, text)
+
+
+def _heading(path: Path) -> str | None:
+    try:
+        cells = read_notebook(path)["cells"]
+    except InputError:
+        return None  # an exercise may be released where its book is not
+    texts = (cell["source"] for cell in cells if cell["cell_type"] == "markdown")
+    found = (re.search(r"^# +(.+?) *$", text, re.MULTILINE) for text in texts)
+    return next((heading[1] for heading in found if heading), None)
+
+
+def _released(cell: Cell, folder: Path | None) -> dict[str, Any]:
     if cell.kind == "prose":
-        return {"cell_type": "markdown", "id": cell.id, "metadata": {}, "source": cell.source}
+        source = without_links(cell.source, folder)
+        return {"cell_type": "markdown", "id": cell.id, "metadata": {}, "source": source}
     if cell.kind == "solution":
         return _code(cell.id, cell.stub, {"deletable": False, "nbgrader": cell.nbgrader})
     if cell.kind == "probe":
