@@ -36,6 +36,11 @@ class Placement(NamedTuple):
     shifts: torch.Tensor
     displacement: torch.Tensor | None = None
 
+    def of(self, images: slice) -> "Placement":
+        """Return the placements of some of the images."""
+        field = None if self.displacement is None else self.displacement[images]
+        return Placement(self.angles[images], self.scales[images], self.shifts[images], field)
+
 
 def draw(
     augmentation: Augmentation, count: int, generator: torch.Generator, side: int = 28

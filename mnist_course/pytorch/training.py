@@ -15,14 +15,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from mnist_course.augmentation import Augmentation
-from mnist_course.data import ImageDataset, epoch_order, scale
+from mnist_course.data import ImageDataset
 from mnist_course.data.batches import require_bytes
 from mnist_course.errors import InputError
 from mnist_course.evaluation import Evaluation
 from mnist_course.files import atomic_write
 from mnist_course.history import History
 from mnist_course.pytorch import devices
-from mnist_course.pytorch.augmentation import augment, epoch_generator
+from mnist_course.pytorch.loaders import TensorLoader, to_tensor
 from mnist_course.training import Advance, AfterEpoch, require_dataset, run_epochs, schedule_of
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -123,9 +123,14 @@ class _Trainer:
         device: torch.device,
     ) -> None:
         self.model = model.to(device)
-        self.images = _to_tensor(train.images).to(device)  # (N, 1, 28, 28)
-        self.labels = torch.from_numpy(train.labels.astype(np.int64)).to(device)  # (N,)
-        self.settings, self.augmentation = settings, augmentation
+        self.loader = TensorLoader(
+            train,
+            settings["batch_size"],
+            seed=settings["seed"],
+            augmentation=augmentation,
+            device=device,
+        )
+        self.settings = settings
         rule = OPTIMIZERS[settings["optimizer"]]
         options = {"lr": settings["learning_rate"]}
         if settings["weight_decay"] is not None:
@@ -134,30 +139,26 @@ class _Trainer:
         self.learning_rate, self.batches = schedule_of(settings, len(train))
 
     def train_epoch(self, epoch: int, advance: Advance) -> tuple[float, float]:
-        seed, batch_size = self.settings["seed"], self.settings["batch_size"]
-        torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))  # dropout
-        order = torch.from_numpy(epoch_order(len(self.labels), seed=seed, epoch=epoch))
-        order = order.to(self.labels.device)
-        alterations = epoch_generator(seed, epoch, order.device)
+        seed = np.random.SeedSequence([self.settings["seed"], epoch]).generate_state(1)[0]
+        torch.manual_seed(int(seed))  # dropout
+        self.loader.set_epoch(epoch)
         # summed on the device: reading a number after each batch would stall a GPU
-        total_loss = torch.zeros((), device=order.device)
-        total_correct = torch.zeros((), device=order.device)
+        total_loss = torch.zeros((), device=self.loader.device)
+        total_correct = torch.zeros((), device=self.loader.device)
         self.model.train()
-        for index, batch in enumerate(order.split(batch_size)):
+        for index, (images, labels) in enumerate(self.loader):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.learning_rate(epoch * self.batches + index)
-            images, labels = self.images[batch], self.labels[batch]
-            if self.augmentation is not None:
-                images = augment(images, self.augmentation, alterations)
             logits = self.model(images)  # (B, classes)
             loss = F.cross_entropy(logits, labels)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
-            total_loss += loss.detach() * len(batch)
+            total_loss += loss.detach() * len(labels)
             total_correct += (logits.detach().argmax(1) == labels).sum()
-            advance(len(batch))
-        return total_loss.item() / len(order), total_correct.item() / len(order)
+            advance(len(labels))
+        examples = len(self.loader.dataset)
+        return total_loss.item() / examples, total_correct.item() / examples
 
     def evaluate(self, dataset: ImageDataset) -> Evaluation:
         return evaluate(self.model, dataset)
@@ -195,7 +196,7 @@ def predict_logits(
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        parts = [model(part.to(device)).float().cpu() for part in _to_tensor(images).split(batch_size)]
+        parts = [model(part.to(device)).float().cpu() for part in to_tensor(images).split(batch_size)]
     model.train(was_training)
     return torch.cat(parts).numpy()
 
@@ -256,7 +257,3 @@ def _set_weights(model: nn.Module, weights: dict[str, torch.Tensor], path: Path)
             f" {found.get(name, 'none')}, expected {expected.get(name, 'none')}"
         )
     model.load_state_dict(weights)
-
-
-def _to_tensor(images: NDArray[np.uint8]) -> torch.Tensor:
-    return torch.from_numpy(scale(images)).unsqueeze(1)  # (N, 28, 28) -> (N, 1, 28, 28)
