@@ -1,8 +1,9 @@
 """What is wrong with an exercise before anything is run.
 
 The rule that matters most is about probe cells. They run in the student's process, so they may only draw
-inputs, call the student's functions and publish: reference code, an expected number or a comparison in
-there would be an answer in the hands of whoever is being asked.
+inputs, call what the student wrote or what a setup cell gives the student, and publish: reference code,
+an expected number or a comparison in there would be an answer in the hands of whoever is being asked.
+So a probe cell may name nothing else, neither to call it nor to pass it on.
 """
 
 import ast
@@ -34,10 +35,11 @@ DATA = {"ImageDataset", "load", "load_fashion_mnist", "load_mnist", "load_optdig
 NUMPY_INPUTS = """
     arange array asarray bool_ concatenate eye float32 float64 full geomspace int64 linspace meshgrid
     ones repeat stack tile uint8 zeros
+    inf nan newaxis
 """
 TORCH_INPUTS = "arange as_tensor from_numpy manual_seed ones tensor zeros"
 INPUTS = {"np": set(NUMPY_INPUTS.split()), "torch": set(TORCH_INPUTS.split())}
-"""Functions of libraries that make inputs; nothing that computes an answer."""
+"""What probe cells may take from libraries to make inputs; nothing that computes an answer."""
 
 
 def lint(exercise: Exercise) -> list[str]:
@@ -47,13 +49,17 @@ def lint(exercise: Exercise) -> list[str]:
 
 def defined_names(source: str) -> set[str]:
     """Return the names that a cell defines at its top level."""
-    names: set[str] = set()
-    for statement in ast.parse(source).body:
-        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-            names.add(statement.name)
-        elif isinstance(statement, ast.Assign):
+    tree = ast.parse(source)
+    names = _definitions(tree)
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
             names |= _stored_names(statement)
     return names
+
+
+def _definitions(tree: ast.Module) -> set[str]:
+    kinds = ast.FunctionDef | ast.ClassDef
+    return {statement.name for statement in tree.body if isinstance(statement, kinds)}
 
 
 def _stored_names(tree: ast.AST) -> set[str]:
@@ -128,20 +134,22 @@ def _probes(exercise: Exercise) -> Iterator[str]:
     yield from (
         f"the probe {name} is asked twice" for name in sorted(set(names)) if names.count(name) > 1
     )
-    written: set[str] = set()
+    known = OURS | PLAIN | DATA
     for cell in exercise.cells:
         if cell.kind == "solution" and _parsed(cell):
-            written |= defined_names(cell.source)
+            known |= defined_names(cell.source)
+        elif cell.kind == "setup" and (tree := _parsed(cell)):
+            known |= _definitions(tree)
     for probe in exercise.probes:
         if not PROBE_NAME.fullmatch(probe.name):
             yield f"{probe.id}: the probe's name {probe.name!r} is not like output-size/dilation"
         if probe.points <= 0:
             yield f"{probe.id}: it is worth nothing"
         if tree := _parsed(probe):
-            yield from (f"{probe.id}: {finding}" for finding in _probe_cell(tree, probe, written))
+            yield from (f"{probe.id}: {finding}" for finding in _probe_cell(tree, probe, known))
 
 
-def _probe_cell(tree: ast.Module, probe: Cell, written: set[str]) -> Iterator[str]:
+def _probe_cell(tree: ast.Module, probe: Cell, known: set[str]) -> Iterator[str]:
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     published = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "probe"]
     last = tree.body[-1] if tree.body else None
@@ -160,20 +168,26 @@ def _probe_cell(tree: ast.Module, probe: Cell, written: set[str]) -> Iterator[st
     ]
     if len(constants) > MOST_NUMBERS:
         yield f"it contains {len(constants)} numbers; draw inputs from exercise_rng"
-    own = _stored_names(tree)
-    for call in calls:
-        if not _may_call(call.func, written | own):
-            yield f"it calls {ast.unparse(call.func)}, which neither makes inputs nor is the student's"
+    known = known | _stored_names(tree)
+    for name in _named(tree):
+        if not _may_name(name, known):
+            yield f"it names {ast.unparse(name)}, which neither makes inputs nor is the student's"
 
 
-def _may_call(function: ast.expr, names: set[str]) -> bool:
-    if isinstance(function, ast.Name):
-        return function.id in names | OURS | PLAIN | DATA
-    if isinstance(function, ast.Attribute):
-        root: ast.expr = function
-        while isinstance(root, ast.Attribute):
-            root = root.value
-        if isinstance(root, ast.Name) and root.id in INPUTS:
-            return function.attr in INPUTS[root.id] and isinstance(function.value, ast.Name)
-        return not isinstance(root, ast.Name) or root.id in names
-    return True  # what a call returned; the call itself is looked at too
+def _named(tree: ast.AST) -> Iterator[ast.Name | ast.Attribute]:
+    """Yield the names that are read, each with all its attributes."""
+    nodes = list(ast.walk(tree))
+    within = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    names = (node for node in nodes if isinstance(node, ast.Name | ast.Attribute))
+    yield from (one for one in names if isinstance(one.ctx, ast.Load) and id(one) not in within)
+
+
+def _may_name(name: ast.Name | ast.Attribute, known: set[str]) -> bool:
+    root: ast.expr = name
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    if not isinstance(root, ast.Name):
+        return True  # what a call returned; the call's own names are looked at too
+    if root.id in INPUTS:
+        return isinstance(name, ast.Attribute) and name.value is root and name.attr in INPUTS[root.id]
+    return root.id in known

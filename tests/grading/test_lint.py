@@ -33,13 +33,19 @@ def test_the_template_is_fine(small):
         ('def mine(): return 1\nprobe("spread", mine())', "a definition"),
         ('probe("spread", (lambda: 1)())', "a definition"),
         ('while True:\n    x = 1\nprobe("spread", x)', "a loop"),
-        ('probe("spread", np.std([1, 2], ddof=1))', "calls np.std"),
-        ('probe("spread", np.testing.assert_allclose(1, 1))', "calls np.testing.assert_allclose"),
-        ('probe("spread", np.linalg.norm([1]))', "calls np.linalg.norm"),
-        ('probe("spread", torch.conv2d(1, 2))', "calls torch.conv2d"),
-        ('probe("spread", reference(1))', "calls reference"),
-        ('probe("spread", scratch.conv2d(1))', "calls scratch.conv2d"),
-        ('probe("spread", open("x"))', "calls open"),
+        ('probe("spread", np.std([1, 2], ddof=1))', "names np.std"),
+        ('probe("spread", np.testing.assert_allclose(1, 1))', "names np.testing.assert_allclose"),
+        ('probe("spread", np.linalg.norm([1]))', "names np.linalg.norm"),
+        ('probe("spread", torch.conv2d(1, 2))', "names torch.conv2d"),
+        ('probe("spread", reference(1))', "names reference"),
+        ('probe("spread", scratch.conv2d(1))', "names scratch.conv2d"),
+        ('probe("spread", open("x"))', "names open"),
+        ('deviation = np.std\nprobe("spread", deviation([1, 2]))', "names np.std"),
+        ('library = np\nprobe("spread", library.std([1, 2]))', "names np,"),
+        ('probe("spread", [f([1, 2]) for f in (np.std,)])', "names np.std"),
+        ('probe("spread", raised(np.std, [1, 2]))', "names np.std"),
+        ('probe("spread", spread(np.float64.mean))', "names np.float64.mean"),
+        ('probe("spread", spread(ANSWER))', "names ANSWER"),
         (f'probe("spread", spread({list(range(65))}))', "65 numbers"),
         ('probe("spread", 1)\nprobe("spread", 2)', "publish nothing else"),
         ("spread(1)", "must end with probe"),
@@ -67,6 +73,20 @@ def test_a_probe_cell_may_not(small, source, finding):
 )
 def test_a_probe_cell_may(small, source):
     assert lint(changed(small, "check-spread", source=source)) == []
+
+
+def test_a_probe_cell_may_call_what_a_setup_cell_gives_the_student(small):
+    given = "import numpy as np\n\nANSWER = 2\n\ndef sample(rng):\n    return rng.normal(size=3)"
+    source = DRAWS + 'draw = sample\nprobe("spread", [spread(sample(rng)), spread(draw(rng))])'
+    asking = changed(small, "check-spread", source=source)
+    assert lint(changed(asking, "setup", source=given)) == []
+    assert any("names sample" in finding for finding in lint(asking))
+
+
+def test_a_setup_cells_constant_could_be_an_answer(small):
+    asking = changed(small, "check-spread", source='probe("spread", spread(ANSWER))')
+    findings = lint(changed(asking, "setup", source="ANSWER = 2"))
+    assert any("names ANSWER" in finding for finding in findings), findings
 
 
 @pytest.mark.parametrize(
