@@ -29,6 +29,7 @@ ENDED = {
     "deadline": "the time was up",
     "died": "the kernel's process ended",
     "flood": "too much output",
+    "cut": "the kernel closed its connections",
 }
 """How a run ends before its cells do."""
 

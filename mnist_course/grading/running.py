@@ -33,8 +33,8 @@ class Run:
     cells
         One per cell that was started, in order.
     ended
-        ``"finished"``, ``"deadline"``, ``"died"`` (the kernel's process ended) or ``"flood"`` (it sent
-        more than the limits allow).
+        ``"finished"``, ``"deadline"``, ``"died"`` (the kernel's process ended), ``"flood"`` (it sent
+        more than the limits allow) or ``"cut"`` (it lives and cannot be reached any more).
     seconds
         From the first cell's start to the end.
     why

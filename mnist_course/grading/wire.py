@@ -15,6 +15,7 @@ import zmq
 from jupyter_client.manager import KernelManager
 from jupyter_client.session import Session
 
+from mnist_course.grading.connections import Connection
 from mnist_course.grading.kernels import KernelNeverStarted, reason_of_death
 from mnist_course.grading.limits import Limits
 from mnist_course.grading.values import MIME
@@ -67,6 +68,7 @@ class Wire:
         self.manager = manager
         self.limits = limits
         self.session: Session = manager.session
+        self.connections: list[Connection] = []
         self.shell = self._socket(zmq.DEALER, "shell")
         self.iopub = self._socket(zmq.SUB, "iopub")
         self.iopub.setsockopt(zmq.SUBSCRIBE, b"")
@@ -88,13 +90,14 @@ class Wire:
         socket.setsockopt(zmq.RCVHWM, RECEIVE_QUEUE)
         if kind == zmq.DEALER:
             socket.setsockopt(zmq.IDENTITY, self.session.bsession)
+        self.connections.append(Connection(socket))  # before the connection is made
         socket.connect(self.manager._make_url(channel))
         return socket
 
     def close(self) -> None:
         """Drop both wires, with everything that is still on its way."""
-        self.shell.close(linger=0)
-        self.iopub.close(linger=0)
+        for connection in self.connections:
+            connection.close()
 
     def greet(self) -> None:
         """Wait until the kernel answers and its broadcasts arrive."""
@@ -141,7 +144,10 @@ class Wire:
                     idle |= _is_idle(message)
                     _note(message, cell)
             # the last broadcasts may come after the reply; those that were dropped never do
-            if replied_at < float("inf") and (idle or time.monotonic() > replied_at + GRACE):
+            late = time.monotonic() > replied_at + GRACE and not any(
+                one.lost for one in self.connections
+            )
+            if replied_at < float("inf") and (idle or late):
                 break
         cell.finished = True
 
@@ -170,7 +176,7 @@ class Wire:
                 yield None
 
     def _look(self, deadline: float) -> None:
-        """Every now and then: stop when time is up, the kernel is dead or this process grows."""
+        """Every now and then: stop when time is up, the kernel is dead or lost, or this process grows."""
         now = time.monotonic()
         if now < self.next_look:
             return
@@ -181,6 +187,9 @@ class Wire:
             raise Ended("flood")
         if not self.manager.is_alive() and not self.poller.poll(0):
             raise Ended("died")
+        for connection in self.connections:
+            if why := connection.end():
+                raise Ended(why)
 
     def _read(self, socket: Any) -> dict[str, Any] | None:
         """Read one message; None when it is not of this kernel's session or not a message at all."""

@@ -166,20 +166,35 @@ def test_the_processor_time_of_an_endless_loop_is_known():
 
 
 @pytest.mark.parametrize(
-    ("body", "ended"),
+    "body",
     [
-        ("for _ in range(20_000): print('x', flush=True)", "too much output"),
-        ("[display('x' * 100_000) for _ in range(40)]", "too much output"),
-        ("print(('x' * 1_000_000 + '\\n') * 40)", None),
+        "for _ in range(20_000): print('x', flush=True)",
+        "[display('x' * 100_000) for _ in range(40)]",
+        "for _ in range(40): print('x' * 1_000_000, flush=True)",
+        "print(('x' * 1_000_000 + '\\n') * 40)",
+        "print('x' * 300_000_000)",
+        "raise ValueError('x' * 20_000_000)",
     ],
-    ids=["many messages", "large messages", "one message over the limit"],
+    ids=["many messages", "medium messages", "large prints", "over the limit", "giant", "exception"],
 )
-def test_a_flood_earns_nothing(body, ended, small, small_key):
-    limits = {"messages": 500, "output_bytes": 2**21, "message_bytes": 2**20}
+def test_a_flood_earns_nothing_ends_at_once_and_is_called_one(body, small, small_key):
+    limits = {"messages": 500, "output_bytes": 2**21, "message_bytes": 2**20, "seconds": 60}
     result = grade(small_key, answered(small, spread(body)), **limits)
     assert result.points == 0
-    if ended:
-        assert result.notes[-1] == f"the run ended early: {ended}"
+    assert result.notes[-1] == "the run ended early: too much output"
+    assert result.seconds < 20
+
+
+def test_a_kernel_that_closes_its_connections_is_not_waited_for(small, small_key):
+    body = (
+        "import gc, zmq\n"
+        "    for socket in [one for one in gc.get_objects() if isinstance(one, zmq.Socket)]:\n"
+        "        socket.close(0)\n"
+    )
+    result = grade(small_key, answered(small, spread(body)), seconds=60)
+    assert result.points == 0
+    assert result.notes[-1] == "the run ended early: the kernel closed its connections"
+    assert result.seconds < 20
 
 
 def test_a_cell_may_print_a_lot_and_still_be_right(small, small_key):
