@@ -10,6 +10,11 @@ from mnist_course.data import ImageDataset, load_mnist
 ALLOWED_SKIPS = ("needs a GPU",)
 
 
+def pytest_addoption(parser):
+    what = "fresh seeds under which every exercise is graded (tests/grading/test_exercises.py)"
+    parser.addoption("--seeds", type=int, default=3, metavar="N", help=what)
+
+
 def first_of_each_class(dataset: ImageDataset, count: int) -> ImageDataset:
     chosen = [np.flatnonzero(dataset.labels == label)[:count] for label in range(10)]
     return dataset.subset(np.sort(np.concatenate(chosen)))

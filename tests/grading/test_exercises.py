@@ -1,10 +1,12 @@
 """Every exercise keeps what it promises: its solution, its stub, its misconceptions.
 
-Slow, because every promise is proved by running kernels under seeds that nobody chose.
+Slow, because every promise is proved by running kernels under seeds that nobody chose: three of them, or
+as many as ``--seeds`` says.
 """
 
 import ast
 import secrets
+from functools import cache
 
 import nbformat
 import pytest
@@ -17,10 +19,21 @@ from mnist_course.grading.inputs import PUBLIC_SEED
 from mnist_course.grading.lint import lint
 from mnist_course.grading.marking import mark
 from mnist_course.grading.release import OPENING_CELL, student_version
+from mnist_course.grading.sandbox import available
 
 PATHS = sorted(EXERCISES.glob("[0-9]*.ipynb"))
-SEEDS = [secrets.randbits(128) for _ in range(3)]
 pytestmark = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def pytest_generate_tests(metafunc):
+    if "number" in metafunc.fixturenames:
+        metafunc.parametrize("number", range(metafunc.config.getoption("--seeds")))
+
+
+@cache
+def fresh_seed(number):
+    """A seed by its number, because pytest's workers must agree on the names of the tests."""
+    return secrets.randbits(128)
 
 
 @pytest.fixture(scope="module")
@@ -93,35 +106,33 @@ def test_the_student_version_still_defines_every_name(path):
         assert "NotImplementedError" in cell.stub
 
 
-@pytest.mark.parametrize("seed", range(len(SEEDS)))
-def test_the_solution_earns_full_marks_under_a_fresh_seed(path, seed, key_of):
-    key = key_of(path, SEEDS[seed])
-    result = mark(key, as_bytes(solved(key.exercise)), sandbox=None)
-    assert result.points == result.of == key.exercise.points, result
+def test_the_solution_earns_full_marks_under_a_fresh_seed(path, number, key_of):
+    key = key_of(path, fresh_seed(number))
+    result = mark(key, as_bytes(solved(key.exercise)), sandbox=available())
+    assert result.points == result.of == key.exercise.points, (key.seed, result)
 
 
 def test_the_stub_earns_nothing_and_hears_a_kind_word(path, key_of):
-    key = key_of(path, SEEDS[0])
-    result = mark(key, as_bytes(released(key.exercise)), sandbox=None)
+    key = key_of(path, fresh_seed(0))
+    result = mark(key, as_bytes(released(key.exercise)), sandbox=available())
     assert result.points == 0
     assert all(probe.message.startswith("not written yet: ") for probe in result.probes), result
 
 
-@pytest.mark.parametrize("seed", range(len(SEEDS)))
-def test_every_misconception_is_caught_and_named_under_a_fresh_seed(path, seed, key_of):
-    key = key_of(path, SEEDS[seed])
+def test_every_misconception_is_caught_and_named_under_a_fresh_seed(path, number, key_of):
+    key = key_of(path, fresh_seed(number))
     named = {
         mistake.name
         for keyed in key.probes.values()
         for mistake in keyed.mistakes
         if keyed.judge(mistake.value).misconception == mistake.name
     }
-    assert named == {cell.name for cell in key.exercise.misconceptions}
+    assert named == {cell.name for cell in key.exercise.misconceptions}, key.seed
 
 
 def test_another_seed_asks_for_other_values(path, key_of):
     """One of two others, because a list of verdicts may by chance come out the same once."""
-    first, *others = (key_of(path, seed) for seed in SEEDS)
+    first, *others = (key_of(path, fresh_seed(number)) for number in range(3))
     for name, keyed in first.probes.items():
         if keyed.at_least is None and not isinstance(keyed.expected, str | None):
             values = [other.probes[name].expected for other in others]
