@@ -7,23 +7,25 @@ The file holds, beside what `measure.write` adds:
 
     variants → label → recipe, test_accuracy (values, mean, sd), seconds (the same), runs (one per seed)
 
-Every run names the commit it was made with; the file's own is the last run's.
+Every run names the commit it was made with; the file's own is the last run's. With ``--workers`` or
+``--scheduler`` several are made side by side (`sweeps`), which makes each slower: then a run also
+names the threads it had and the number of workers. ``wall_seconds`` is the sum over the runs.
 """
 
 import argparse
 import json
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import measure
+import sweeps
+from sweeps import Recipe, Run
 
 from mnist_course.data import load_mnist
+from mnist_course.errors import InputError
 from mnist_course.models import build, wing
-
-Recipe = dict[str, Any]
-Run = Callable[[Recipe, int], dict[str, Any]]
-"""Takes a recipe and a seed; returns at least ``test_correct`` and ``test_images``."""
 
 
 def train_and_test(recipe: Recipe, seed: int) -> dict[str, Any]:
@@ -78,7 +80,14 @@ def main(
     parser = argparse.ArgumentParser(description=f"Measure {name} over seeds.")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds), help="default: %(default)s")
     parser.add_argument("--only", choices=variants, nargs="+", default=list(variants), metavar="VARIANT")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers", type=int, default=1, help="processes of one thread each that share the runs (Dask)"
+    )
+    where.add_argument("--scheduler", metavar="ADDRESS", help="share the runs on this Dask cluster")
     options = parser.parse_args()
+    if options.workers < 1:
+        parser.error(f"--workers is {options.workers}; expected at least 1")
 
     path = measure.RESULTS / f"{name}.json"
     before = json.loads(path.read_text(encoding="utf-8"))["variants"] if path.exists() else {}
@@ -86,32 +95,63 @@ def main(
         label: before[label]["runs"] if before.get(label, {}).get("recipe") == recipe else []
         for label, recipe in variants.items()
     }
-    for seed in options.seeds:
-        for label in options.only:
-            if any(old["seed"] == seed for old in found[label]):
-                continue
-            start = time.perf_counter()
-            result = run(variants[label], seed)
-            spent = time.perf_counter() - start
-            new = {"seed": seed, **result, "seconds": spent, "commit": measure.commit()}
-            found[label] = sorted([*found[label], new], key=lambda one: one["seed"])
-            body = {text: described(variants[text], runs) for text, runs in found.items() if runs}
-            write(name, body, packages, default=seeds)
-            latest, mean = accuracy(new), body[label]["test_accuracy"]["mean"]
-            print(
-                f"{label}, seed {seed}: {latest:.4f}, mean of {len(found[label])}: {mean:.4f}",
-                flush=True,
-            )
+    jobs = [
+        (label, variants[label], seed)
+        for seed in options.seeds
+        for label in options.only
+        if not any(old["seed"] == seed for old in found[label])
+    ]
+    if options.scheduler:
+        outcomes = sweeps.on_cluster(jobs, run, options.scheduler)
+    elif options.workers > 1:
+        outcomes = sweeps.on_processes(jobs, run, options.workers)
+    else:
+        outcomes = sweeps.one_by_one(jobs, run)
+    failed = 0
+    try:
+        with closing(outcomes):
+            for (label, _, seed), new in outcomes:
+                if isinstance(new, Exception):
+                    failed += 1
+                    print(f"{label}, seed {seed} failed: {type(new).__name__}: {new}", file=sys.stderr)
+                    continue
+                found[label] = sorted([*found[label], new], key=lambda one: one["seed"])
+                body = {text: described(variants[text], runs) for text, runs in found.items() if runs}
+                write(name, body, packages, default=seeds)
+                latest, mean = accuracy(new), body[label]["test_accuracy"]["mean"]
+                print(
+                    f"{label}, seed {seed}: {latest:.4f}, mean of {len(found[label])}: {mean:.4f}",
+                    flush=True,
+                )
+    except InputError as error:
+        sys.exit(f"{parser.prog}: {error}")
+    except KeyboardInterrupt:
+        print(
+            f"interrupted; {path} keeps what is finished, the same command does the rest",
+            file=sys.stderr,
+        )
+        sys.exit(130)
+    if failed:
+        sys.exit(f"{failed} of {len(jobs)} runs failed; the same command tries these again")
 
 
 def write(name: str, body: dict[str, Any], packages: Iterable[str], *, default: Iterable[int]) -> None:
-    """Write the results so far, with the command that makes them in one go and the time it takes."""
+    """Write the results so far, with the command that makes them in one go and the time they take."""
     runs = [one for variant in body.values() for one in variant["runs"]]
     used = sorted({one["seed"] for one in runs})
     options = [] if used == sorted(default) else ["--seeds", *map(str, used)]
-    wall_seconds = round(sum(one["seconds"] for one in runs), 1)
-    whole = {"variants": body, "wall_seconds": wall_seconds}
+    if (workers := common("workers", runs)) is not None:
+        options += ["--workers", str(workers)]
+    whole = {"variants": body, "wall_seconds": round(sum(one["seconds"] for one in runs), 1)}
+    if (threads := common("threads", runs)) is not None:
+        whole["threads"] = threads
     measure.write(name, whole, packages, seeds=used, options=options)
+
+
+def common(key: str, runs: Sequence[dict[str, Any]]) -> Any:
+    """Return what all runs hold under `key`, ``None`` if they differ or have no such key."""
+    values = {one.get(key) for one in runs}
+    return values.pop() if len(values) == 1 else None
 
 
 def described(recipe: Recipe, runs: list[dict[str, Any]]) -> dict[str, Any]:
