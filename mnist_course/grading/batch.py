@@ -119,7 +119,7 @@ def grade_class(
 
 
 def _outcomes(tasks: list[Task], workers: int, scheduler: str | None) -> Iterator[tuple[Task, Result]]:
-    """Grade `tasks`; those that perhaps lost their time to a neighbour run once more, without any."""
+    """Grade `tasks`; those that lost their time to a neighbour run once more, without any."""
     starved: list[Task] = []
     together = workers > 1 or scheduler is not None
     for task, result in _outcomes_at_once(tasks, workers, scheduler):

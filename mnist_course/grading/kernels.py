@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-import psutil
 import zmq
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import KernelManager
@@ -90,21 +89,6 @@ def _spec(sandbox: str | None, limits: Limits, hide: tuple[str, ...]) -> KernelS
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     argv += ["--HistoryManager.enabled=False", "--log-level=50"]
     return KernelSpec(argv=argv, language="python", display_name="exercise", interrupt_mode="message")
-
-
-def processor_seconds(manager: KernelManager) -> float | None:
-    """Return the processor time of the kernel's processes; None where it cannot be known."""
-    pid = getattr(manager.provisioner, "pid", None)
-    total = 0.0
-    try:
-        kernel = psutil.Process(pid)
-        for process in (kernel, *kernel.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-    except (psutil.Error, TypeError, ValueError, AttributeError):
-        return None
-    return total
 
 
 def reason_of_death(manager: KernelManager) -> str:

@@ -20,9 +20,6 @@ from mnist_course.grading.values import decode, describe
 ATTEMPTS = 3
 """How often a kernel is started for one submission before its infrastructure counts as broken."""
 
-BUSY = 0.8
-"""A kernel that computed for less than this share of its time waited, for a neighbour or by choice."""
-
 GRADED, REFUSED, UNGRADED = "graded", "refused", "not graded"
 
 ENDED = {
@@ -69,8 +66,7 @@ class Result:
     seconds
         What the student's cells took.
     starved
-        Whether the time was up although the kernel had little of the processor: perhaps because of its
-        neighbours, so it deserves another run without any.
+        Whether the time was up because others had the processor: it deserves a run without neighbours.
     """
 
     status: str
@@ -219,9 +215,8 @@ def judged(key: Key, run: Run, notes: Sequence[str] = ()) -> Result:
         why = f" ({printable(run.why)})" if run.why else ""
         notes = (*notes, f"the run ended early: {ENDED[run.ended]}{why}")
     points = sum(result.points for result in results)
-    starved = run.processor_seconds is not None and run.processor_seconds < BUSY * run.seconds
     seconds = round(run.seconds, 3)
-    return Result(GRADED, points, exercise.points, tuple(results), tuple(notes), seconds, starved)
+    return Result(GRADED, points, exercise.points, tuple(results), tuple(notes), seconds, run.starved)
 
 
 def _judge(key: Key, probe: Cell, outcome: CellRun) -> ProbeResult:

@@ -10,13 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_course.grading.contention import starved, usage
 from mnist_course.grading.inputs import PUBLIC_SEED, seed_inside
-from mnist_course.grading.kernels import (
-    KernelNeverStarted,
-    processor_seconds,
-    reason_of_death,
-    started_kernel,
-)
+from mnist_course.grading.kernels import KernelNeverStarted, reason_of_death, started_kernel
 from mnist_course.grading.limits import Limits
 from mnist_course.grading.opening import opening_source
 from mnist_course.grading.wire import CellRun, Ended, Wire
@@ -39,15 +35,15 @@ class Run:
         From the first cell's start to the end.
     why
         What the sandbox knows about the kernel's death; may be empty.
-    processor_seconds
-        Processor time of the kernel and its children, where the run ended at the deadwire.
+    starved
+        Whether the time was up because others had the processor.
     """
 
     cells: tuple[CellRun, ...]
     ended: str
     seconds: float
     why: str = ""
-    processor_seconds: float | None = None
+    starved: bool = False
 
 
 def run_cells(
@@ -87,6 +83,7 @@ def run_cells(
             wire.greet()
             getattr(manager.provisioner, "seal", lambda: None)()  # nobody else connects from now on
             wire.open(opening_source(seed_inside(seed), unseen))
+            before = usage(manager)
             start = time.monotonic()
             cells: list[CellRun] = []
             ended = "finished"
@@ -100,7 +97,7 @@ def run_cells(
                     break
             seconds = time.monotonic() - start
             why = reason_of_death(manager) if ended == "died" else ""
-            used = processor_seconds(manager) if ended == "deadline" else None
-            return Run(tuple(cells), ended, seconds, why, used)
+            waited = ended == "deadline" and starved(before, usage(manager), seconds)
+            return Run(tuple(cells), ended, seconds, why, waited)
         finally:
             wire.close()

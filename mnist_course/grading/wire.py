@@ -176,7 +176,7 @@ class Wire:
                 yield None
 
     def _look(self, deadline: float) -> None:
-        """Every now and then: stop when time is up, the kernel is dead or lost, or this process grows."""
+        """Every now and then: stop when time is up, the kernel dead or lost, or this process grows."""
         now = time.monotonic()
         if now < self.next_look:
             return

@@ -229,13 +229,45 @@ def test_the_limits_reach_every_submission(small, class_of_four, tmp_path):
     assert dora.result.notes[-1] == "the run ended early: the time was up"
 
 
-def test_who_waited_until_the_deadline_runs_once_more_alone(small, tmp_path):
-    body = f"import time\n    open({str(tmp_path / 'runs')!r}, 'a').write('x')\n    time.sleep(60)"
-    sleeper = answered(small, spread(body))
-    folder = hand_in(tmp_path / "class", alice=solved(small), dora=sleeper)
-    run = grade(small, folder, tmp_path / "out", workers=2, limits=Limits(seconds=5))
-    assert points(run) == {"alice": 2, "dora": 0}
-    assert (tmp_path / "runs").read_text() == "xx"
+CROWD = """
+import os, pathlib, time
+folder = pathlib.Path({folder!r})
+(folder / "crowded").write_text("")
+kernel = os.getpid()
+for _ in range(24 * os.cpu_count()):
+    if os.fork() == 0:
+        os.setsid()
+        while os.getppid() == kernel: pass
+        os._exit(0)
+def spread(values): time.sleep(60)
+"""
+WORKER = """
+import pathlib, time
+import numpy as np
+folder = pathlib.Path({folder!r})
+with (folder / "alice").open("a") as runs: runs.write("x")
+while not (folder / "crowded").exists(): time.sleep(0.01)
+while time.thread_time() < 2.5: pass
+def spread(values): return np.std(values, ddof=1)
+"""
+SLEEPER = """
+import pathlib, time
+with pathlib.Path({folder!r}, "dora").open("a") as runs: runs.write("x")
+time.sleep(60)
+"""
+
+
+def test_who_lost_the_time_to_a_crowd_runs_once_more_and_who_slept_does_not(small, tmp_path):
+    sources = {"alice": WORKER, "crowd": CROWD, "dora": SLEEPER}
+    notebooks = {
+        name: answered(small, {"spread": source.format(folder=str(tmp_path))})
+        for name, source in sources.items()
+    }
+    folder = hand_in(tmp_path / "class", **notebooks)
+    run = grade(small, folder, tmp_path / "out", workers=3, limits=Limits(seconds=8))
+    assert points(run) == {"alice": 2, "crowd": 0, "dora": 0}
+    assert (tmp_path / "alice").read_text() == "xx"
+    assert (tmp_path / "dora").read_text() == "x"
 
 
 @pytest.mark.parametrize("workers", [0, -1])

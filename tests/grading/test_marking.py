@@ -146,26 +146,6 @@ def test_an_endless_loop_ends_at_the_deadline(first_key):
 
 
 @pytest.mark.parametrize(
-    ("ended", "used", "starved"),
-    [
-        ("deadline", 4.9, False),
-        ("deadline", 0.1, True),
-        ("deadline", None, False),
-        ("finished", None, False),
-    ],
-)
-def test_a_kernel_that_computed_all_the_time_was_not_starved(ended, used, starved, small_key):
-    run = running.Run((), ended, 5.0, processor_seconds=used)
-    assert marking.judged(small_key, run).starved is starved
-
-
-def test_the_processor_time_of_an_endless_loop_is_known():
-    run = running.run_cells(["while True: pass"], sandbox=None, limits=Limits(seconds=2))
-    assert run.ended == "deadline"
-    assert run.processor_seconds > 0.2
-
-
-@pytest.mark.parametrize(
     "body",
     [
         "for _ in range(20_000): print('x', flush=True)",
