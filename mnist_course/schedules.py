@@ -63,6 +63,7 @@ def one_cycle(
     rising: float = 0.3,
     start_factor: float = 25.0,
     final_factor: float = 1e4,
+    straight: bool = False,
 ) -> Schedule:
     """Rise to `learning_rate`, then fall far below the start (Smith and Topin 2019).
 
@@ -78,23 +79,30 @@ def one_cycle(
         Begin at peak / start_factor and end at peak / start_factor / final_factor. The
         values, defaults included, are those of `torch.optim.lr_scheduler.OneCycleLR`, whose
         cycling of the momentum is left out.
+    straight : bool
+        Rise and fall along straight lines (``anneal_strategy="linear"`` there), not half cosines.
     """
     _check(learning_rate, steps)
     if not 0 < rising < 1 or steps < 2:
         raise ValueError(f"rising is {rising} of {steps} steps, expected 0 < rising < 1, steps > 1")
     start = learning_rate / start_factor
     peak, last = rising * steps - 1, steps - 1
+    between = _line if straight else _half_cosine
 
     def at(step: int) -> float:
         if step <= peak:
-            return _half_cosine(start, learning_rate, step / peak)
-        return _half_cosine(learning_rate, start / final_factor, min((step - peak) / (last - peak), 1.0))
+            return between(start, learning_rate, step / peak)
+        return between(learning_rate, start / final_factor, min((step - peak) / (last - peak), 1.0))
 
     return at
 
 
 def _half_cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def _line(start: float, end: float, progress: float) -> float:
+    return start + (end - start) * progress
 
 
 def _check(learning_rate: float, steps: int) -> None:

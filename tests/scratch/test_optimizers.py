@@ -79,6 +79,12 @@ SCHEDULES = {
         one_cycle(0.1, 40),
         lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.1, total_steps=40, cycle_momentum=False),
     ),
+    "one cycle in straight lines": (
+        one_cycle(0.1, 40, rising=0.2, final_factor=4, straight=True),
+        lambda o: torch.optim.lr_scheduler.OneCycleLR(
+            o, 0.1, total_steps=40, pct_start=0.2, final_div_factor=4, anneal_strategy="linear"
+        ),
+    ),
     "one cycle with options": (
         one_cycle(0.1, 40, rising=0.1, start_factor=10, final_factor=100),
         lambda o: torch.optim.lr_scheduler.OneCycleLR(
