@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import nn
-from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mnist_course.augmentation import Augmentation
 from mnist_course.data import ImageDataset
@@ -22,6 +22,7 @@ from mnist_course.evaluation import Evaluation
 from mnist_course.files import atomic_write
 from mnist_course.history import History
 from mnist_course.pytorch import devices
+from mnist_course.pytorch.execution import PLAIN, Execution, Step
 from mnist_course.pytorch.loaders import TensorLoader, to_tensor
 from mnist_course.training import Advance, AfterEpoch, require_dataset, run_epochs, schedule_of
 
@@ -44,13 +45,17 @@ def fit(
     schedule: str = "constant",
     weight_decay: float | None = None,
     augmentation: Augmentation | None = None,
+    label_smoothing: float = 0.0,
+    ema: float | None = None,
     seed: int = 0,
     device: str | torch.device = "auto",
+    execution: Execution = PLAIN,
     patience: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     after_epoch: AfterEpoch | None = None,
     progress: bool = True,
+    trainer: "type[_Trainer] | None" = None,
 ) -> History:
     """Train `model` in place with cross-entropy; chapter 7 writes this loop step by step.
 
@@ -70,14 +75,24 @@ def fit(
         AdamW's; ``None`` is PyTorch's default, 0.01.
     augmentation
         Alters every training image anew each time it is used; the validation images never.
+    label_smoothing
+        Share of each target that is spread evenly over all classes, from 0 to below 1. The reported
+        training loss is the smoothed one.
+    ema
+        Decay per step, such as 0.999, of an exponential moving average of the weights and buffers.
+        Validation measures the average, and the model holds it afterwards.
     seed
         Fixes the order of the examples, dropout and augmentation. The initial weights are the model's
         own.
     device
         ``"auto"`` or a device name; the model is left there.
+    execution
+        Precision, memory layout, compilation: see `mnist_course.pytorch.execution`.
     patience, checkpoint, resume, after_epoch, progress
         Early stopping, a folder to resume from, a function called after every epoch, and the bar: see
         `mnist_course.training.run_epochs`.
+    trainer
+        What trains one epoch; `mnist_course.pytorch.distributed.fit` brings its own.
 
     Returns
     -------
@@ -89,8 +104,18 @@ def fit(
     InputError
         Unusable settings, a checkpoint of another run, or a loss that is no longer finite.
     """
-    return run_epochs(
-        lambda settings: _Trainer(model, train, settings, augmentation, devices.choose(device)),
+    if not 0 <= label_smoothing < 1:
+        raise InputError(f"label_smoothing is {label_smoothing}; expected at least 0 and below 1")
+    if ema is not None and not 0 < ema < 1:
+        raise InputError(f"ema is {ema}; expected a decay between 0 and 1, such as 0.999, or None")
+    kind, prepared = trainer or _Trainer, []
+
+    def prepare(settings: dict[str, Any]) -> _Trainer:
+        prepared.append(kind(model, train, settings, augmentation, execution, devices.choose(device)))
+        return prepared[0]
+
+    history = run_epochs(
+        prepare,
         train,
         validation,
         epochs=epochs,
@@ -106,13 +131,20 @@ def fit(
         schedule=schedule,
         weight_decay=weight_decay,
         augmentation=None if augmentation is None else asdict(augmentation),
+        label_smoothing=label_smoothing,
+        ema=ema,
+        execution=asdict(execution),
         batch_size=batch_size,
         seed=seed,
     )
+    prepared[0].finish()
+    return history
 
 
 class _Trainer:
     suffix = ".safetensors"
+    shard = (0, 1)
+    """Which part of each batch is trained on here: see `mnist_course.pytorch.distributed`."""
 
     def __init__(
         self,
@@ -120,8 +152,10 @@ class _Trainer:
         train: ImageDataset,
         settings: dict[str, Any],
         augmentation: Augmentation | None,
+        execution: Execution,
         device: torch.device,
     ) -> None:
+        execution.require(device)
         self.model = model.to(device)
         self.loader = TensorLoader(
             train,
@@ -129,39 +163,44 @@ class _Trainer:
             seed=settings["seed"],
             augmentation=augmentation,
             device=device,
+            shard=self.shard,
         )
         self.settings = settings
-        rule = OPTIMIZERS[settings["optimizer"]]
-        options = {"lr": settings["learning_rate"]}
-        if settings["weight_decay"] is not None:
-            options["weight_decay"] = settings["weight_decay"]
-        self.optimizer = rule(model.parameters(), **options)
+        decay = settings["weight_decay"]
+        self.optimizer = execution.optimizer(
+            OPTIMIZERS[settings["optimizer"]],
+            model,
+            settings["learning_rate"],
+            **({} if decay is None else {"weight_decay": decay}),
+        )
         self.learning_rate, self.batches = schedule_of(settings, len(train))
+        self.step = Step(model, self.optimizer, execution, label_smoothing=settings["label_smoothing"])
+        self.average: AveragedModel | None = None
+        if settings["ema"] is not None:
+            update = get_ema_multi_avg_fn(settings["ema"])
+            self.average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
 
     def train_epoch(self, epoch: int, advance: Advance) -> tuple[float, float]:
-        seed = np.random.SeedSequence([self.settings["seed"], epoch]).generate_state(1)[0]
-        torch.manual_seed(int(seed))  # dropout
+        # for dropout, each shard its own; [seed, epoch, 1] is for augmentation
+        entropy = [self.settings["seed"], epoch, 2 * self.shard[0]]
+        torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         self.loader.set_epoch(epoch)
-        # summed on the device: reading a number after each batch would stall a GPU
-        total_loss = torch.zeros((), device=self.loader.device)
-        total_correct = torch.zeros((), device=self.loader.device)
+        self.step.reset()
         self.model.train()
-        for index, (images, labels) in enumerate(self.loader):
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.learning_rate(epoch * self.batches + index)
-            logits = self.model(images)  # (B, classes)
-            loss = F.cross_entropy(logits, labels)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            total_loss += loss.detach() * len(labels)
-            total_correct += (logits.detach().argmax(1) == labels).sum()
-            advance(len(labels))
         examples = len(self.loader.dataset)
-        return total_loss.item() / examples, total_correct.item() / examples
+        for index, (images, labels) in enumerate(self.loader):
+            self.step(images, labels, self.learning_rate(epoch * self.batches + index))
+            if self.average is not None:
+                self.average.update_parameters(self.model)
+            advance(min(self.loader.batch_size, examples - index * self.loader.batch_size))
+        return self.step.total_loss.item() / examples, self.step.total_correct.item() / examples
 
     def evaluate(self, dataset: ImageDataset) -> Evaluation:
-        return evaluate(self.model, dataset)
+        return evaluate(self.model if self.average is None else self.average.module, dataset)
+
+    def finish(self) -> None:
+        if self.average is not None:
+            self.model.load_state_dict(self.average.module.state_dict())
 
     def save(self, path: Path) -> None:
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
@@ -169,19 +208,28 @@ class _Trainer:
             for name, value in state.items():
                 if value is not None:  # plain SGD keeps an empty momentum buffer
                     tensors[f"optimizer.{index}.{name}"] = value
+        if self.average is not None:
+            tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
+        for name, number in self.step.scaler.state_dict().items():  # empty unless it scales
+            tensors[f"scaler.{name}"] = torch.tensor(number)
         _save_tensors(tensors, path)
 
     def load(self, path: Path) -> None:
-        tensors = _load_tensors(path)
-        model = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-        _set_weights(self.model, model, path)
+        parts: dict[str, dict[str, torch.Tensor]] = {}
+        for key, value in _load_tensors(path).items():
+            part, name = key.split(".", 1)
+            parts.setdefault(part, {})[name] = value
+        _set_weights(self.model, parts.get("model", {}), path)
+        if self.average is not None:
+            _set_weights(self.average, parts.get("average", {}), path)
         state: dict[int, dict[str, torch.Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith("optimizer."):
-                _, index, name = key.split(".", 2)
-                state.setdefault(int(index), {})[name] = value
+        for key, value in parts.get("optimizer", {}).items():
+            index, name = key.split(".", 1)
+            state.setdefault(int(index), {})[name] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        if "scaler" in parts:
+            self.step.scaler.load_state_dict({k: v.item() for k, v in parts["scaler"].items()})
 
 
 def predict_logits(
