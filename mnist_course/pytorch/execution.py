@@ -237,10 +237,10 @@ class _Recording:
             self.images.copy_(images)
             self.labels.copy_(labels)
         if self.steps < WARM_UP:
-            _aside(self._run)
+            aside(self._run)
         else:
             if self.replay is None:
-                self.replay = _record(self._run)
+                self.replay = record(self._run)
             self.replay()
         self.steps += 1
 
@@ -248,7 +248,7 @@ class _Recording:
         self.update(self.images, self.labels)
 
 
-def _aside(run: Callable[[], None]) -> None:
+def aside(run: Callable[[], None]) -> None:
     """Run on a stream of its own, as recording will, and let the current one wait for it."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
@@ -258,7 +258,7 @@ def _aside(run: Callable[[], None]) -> None:
     torch.cuda.current_stream().wait_stream(stream)
 
 
-def _record(run: Callable[[], None]) -> Callable[[], None]:
+def record(run: Callable[[], None]) -> Callable[[], None]:
     """Record the GPU's work without doing it; return what does it."""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):

@@ -56,8 +56,8 @@ def pretended(monkeypatch):
         return run
 
     monkeypatch.setattr(Execution, "require", lambda self, device: None)
-    monkeypatch.setattr(execution, "_aside", lambda run: run())
-    monkeypatch.setattr(execution, "_record", record)
+    monkeypatch.setattr(execution, "aside", lambda run: run())
+    monkeypatch.setattr(execution, "record", record)
     return recorded
 
 
