@@ -1,5 +1,6 @@
 """The networks of the ladders in chapter 12, from the common script's to the fastest."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -38,12 +39,12 @@ class LadderCNN(nn.Module):
 
     def __init__(
         self,
-        channels: tuple[int, ...] = (32, 64),
+        channels: Sequence[int] = (32, 64),
         kernel_size: int = 3,
         *,
         early_pooling: bool = False,
         batch_norm: bool = False,
-        dropout: tuple[float, float] = (0.25, 0.5),
+        dropout: Sequence[float] = (0.25, 0.5),
         hidden: int = 128,
     ) -> None:
         super().__init__()
