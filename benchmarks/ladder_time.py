@@ -47,7 +47,7 @@ CHANGES: dict[str, Recipe] = {
     "data in memory": {"data": "memory"},
     "pooling after each convolution": {"network": {"early_pooling": True}},
     "shuffled": {"shuffle": True},
-    "AdamW, one cycle": {"optimizer": "adamw", "schedule": "one cycle", "learning_rate": 0.005},
+    "AdamW, one cycle": {"optimizer": "adamw", "learning_rate": 0.005, "schedule": "one cycle"},
     "batch norm, no dropout": {"network": {"batch_norm": True, "dropout": [0.0, 0.0]}},
     "5 epochs": {"epochs": 5},
     "no hidden layer": {"network": {"hidden": 0}},
@@ -60,18 +60,33 @@ CHANGES: dict[str, Recipe] = {
 }
 """Rung → what it changes in the recipe of the rung before; networks are merged key by key."""
 
+GOALS: dict[str, Recipe] = {
+    "fastest to 99.0 %": {"epochs": 0.75},
+    "fastest to 99.2 %": {"network": {"channels": [16, 64]}},
+    "fastest to 99.4 %": {
+        "network": {"channels": [24, 64, 64]},
+        "epochs": 3,
+        "learning_rate": 0.01,
+        "augmentation": {"rotation": 12.0, "shift": 1.5, "zoom": 0.12},
+    },
+}
+"""What the last rung becomes for a goal."""
+
 FEW, MANY = range(3), range(20)
 
 
 def rungs() -> dict[str, Recipe]:
-    """Return every rung's whole recipe, in order."""
+    """Return every rung's whole recipe, in order, and after the last one what it becomes per goal."""
     found: dict[str, Recipe] = {}
     recipe = COMMON
     for name, change in CHANGES.items():
-        network = {**recipe["network"], **change.get("network", {})}
-        recipe = {**recipe, **change, "network": network}
-        found[name] = recipe
-    return found
+        found[name] = recipe = changed(recipe, change)
+    return found | {name: changed(recipe, change) for name, change in GOALS.items()}
+
+
+def changed(recipe: Recipe, change: Recipe) -> Recipe:
+    """Return the recipe with the change in it."""
+    return {**recipe, **change, "network": {**recipe["network"], **change.get("network", {})}}
 
 
 class Run:
@@ -118,8 +133,9 @@ class Run:
 
     def _schedule(self) -> schedules.Schedule:
         rate = self.recipe["learning_rate"]
-        if self.recipe["schedule"] == "one cycle":
-            return schedules.one_cycle(rate, self.steps, rising=0.2)
+        if self.recipe["schedule"].startswith("one cycle"):
+            straight = self.recipe["schedule"] == "one cycle"
+            return schedules.one_cycle(rate, self.steps, rising=0.2, final_factor=4, straight=straight)
         return schedules.step_decay(rate, every=len(self.loader), factor=0.7)
 
 
