@@ -54,6 +54,9 @@ def cli() -> None:
     "--augment", is_flag=True, help="Turn, shift and zoom each training image anew (not NumPy)."
 )
 @click.option("--device", default="auto", show_default=True, help="PyTorch only: auto, cpu, cuda, mps.")
+@click.option(
+    "--precision", default="float32", show_default=True, help="PyTorch only: float32, bf16, fp16."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write  [runs/MODEL-FRAMEWORK].")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in the same folder.")
 def train(
@@ -70,6 +73,7 @@ def train(
     patience: int | None,
     augment: bool,
     device: str,
+    precision: str,
     out: Path | None,
     resume: bool,
 ) -> None:
@@ -84,7 +88,13 @@ def train(
     if validation:
         training_data, held_out = training_data.split(1 - validation, seed=seed)
     folder = _writable(out or RUNS / f"{model}-{framework}")
-    options: dict[str, Any] = {"device": device} if framework == "pytorch" else {}
+    options: dict[str, Any] = {}
+    if framework == "pytorch":
+        how = wing(framework, "execution").Execution(precision)
+        options = {"device": device, "execution": how}
+        click.echo(f"training on {wing(framework, 'devices').describe(device)}")
+    elif precision != "float32":
+        raise InputError(f"{framework} trains in float32 here; {precision} needs --framework pytorch")
     if augment:
         if framework == "numpy":
             raise InputError("numpy has no augmentation; train with --framework pytorch or keras")

@@ -77,6 +77,15 @@ def test_train_can_augment(tmp_path):
     assert settings["augmentation"] == {"rotation": 10.0, "shift": 2.0, "zoom": 0.1, "elastic": None}
 
 
+def test_train_says_where_and_takes_a_precision(tmp_path):
+    options = ["--model", "simple_cnn", "--data", "optdigits", "--epochs", 1, "--out", tmp_path / "run"]
+    result = run("train", "--precision", "bf16", "--device", "cpu", *options, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("training on cpu: ")
+    settings = json.loads((tmp_path / "run/history.json").read_text())["settings"]
+    assert settings["execution"]["precision"] == "bf16"
+
+
 @pytest.mark.parametrize("framework", ["pytorch", "keras", "numpy"])
 def test_evaluate_prints_interval_and_a_line_per_class(framework, trained):
     result = run("evaluate", "--from", f"runs/lenet5-{framework}", cwd=trained)
@@ -138,6 +147,9 @@ def test_help_needs_no_framework(tmp_path):
         (["train", "--data", "cifar"], "unknown data set 'cifar'"),
         (["train", "--optimizer", "lion"], "unknown optimizer 'lion'"),
         (["train", "--device", "cuda:99"], "cuda:99"),
+        (["train", "--precision", "int8"], "unknown precision 'int8'"),
+        (["train", "--precision", "fp16", "--device", "cpu"], "fp16 needs a CUDA device"),
+        (["train", "--precision", "bf16", "--framework", "numpy"], "numpy trains in float32"),
         (["train", "--epochs", "0"], "epochs is 0"),
         (["train", "--epochs", "many"], "--epochs"),
         (["train", "--validation", "1.5"], "fraction"),
