@@ -98,6 +98,7 @@ def write(
     *,
     seeds: Iterable[int] = (),
     options: Iterable[str] | None = None,
+    path: Path | None = None,
 ) -> Path:
     """Write results/NAME.json: the body, and where it came from.
 
@@ -113,6 +114,8 @@ def write(
         All that anything random was drawn from; empty when nothing was.
     options
         Of the command that makes the file; those that were typed unless given.
+    path
+        Of the file, if it is to be elsewhere.
     """
     described = {
         "name": name,
@@ -126,9 +129,12 @@ def write(
         **surroundings(packages),
         **body,
     }
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(described, indent=1) + "\n")
+    # not earlier: it loads NumPy, whose threads are set above
+    from mnist_course.files import atomic_write
+
+    path = path or RESULTS / f"{name}.json"
+    with atomic_write(path) as temporary:  # a benchmark that is stopped goes on from what is there
+        temporary.write_text(json.dumps(described, indent=1) + "\n")
     return path
 
 
