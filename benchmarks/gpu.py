@@ -27,11 +27,12 @@ The parts; a spread is values, median, mean and sd:
                   runs: seed, test_correct, test_images, training_seconds, device_seconds
     profile     rule; rows: network, batch, way, step_seconds; of it device_seconds (at work) and
                   launch_seconds (of the host), busy_share, launch_share, verdict;
-                  kernels, copies (per step), median_kernel_seconds, most_time (kernel, share)
+                  kernels, copies (per step), median_kernel_seconds, most_time (kernel, share);
+                  or failed, a line
     roofline    peak_flops (precision → FLOP/s), bandwidth (bytes/s), ridge_flop_per_byte
                 points: network, precision, batch, part ("step" or a layer), seconds, flop,
-                  bytes, flop_per_byte, flop_per_second, roof_flop_per_second, share_of_roof,
-                  below_ridge
+                  bytes, flop_per_byte, flop_per_second, peak_of (a precision),
+                  roof_flop_per_second, share_of_roof, below_ridge
     techniques  rows: network, batch, way, changes, images_per_second, epoch_seconds (spread),
                   warm_up_seconds, capture_seconds, ratio_to → "DataLoader" |
                   "data on the device"; or failed, a line

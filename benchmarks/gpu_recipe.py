@@ -35,6 +35,7 @@ CANDIDATES = [
     Recipe(channels=channels, epochs=epochs, batch_size=size, learning_rate=rate)
     for channels, epochs, size, rate in (
         ((16, 48), 1, 128, 0.02),
+        ((16, 48), 2, 512, 0.06),
         ((16, 48), 2, 256, 0.03),
         ((16, 48), 2, 256, 0.06),
         ((16, 64), 2, 256, 0.03),

@@ -65,16 +65,17 @@ def profiled(
         told = statistics.median(machine.launching(several) for _ in range(machine.rounds)) / STEPS
         machine.kernels(several)  # the first time, the profiler starts up
         kernels = machine.kernels(several)
+    found: dict[str, Any] = {"step_seconds": wall, "launch_seconds": told}
+    if not kernels:
+        return found | {"failed": "the profiler saw no work of the device"}
     working = busy(kernels) / STEPS
     busy_share, launch_share = min(1.0, working / wall), min(1.0, told / wall)
     spent: Counter[str] = Counter()
     for kernel in kernels:
         spent[kernel.name] += kernel.end - kernel.start
     total = sum(spent.values())
-    return {
-        "step_seconds": wall,
+    return found | {
         "device_seconds": working,
-        "launch_seconds": told,
         "busy_share": busy_share,
         "launch_share": launch_share,
         "verdict": verdict(busy_share, launch_share),

@@ -43,7 +43,6 @@ WAYS = {
     "float32": Way(channels_last=True, fused=True, autotune=True, graph=True),
     "bf16": FASTEST,
 }
-ROOF_OF = {"float32": "TF32", "bf16": "bf16"}  # PyTorch's float32 convolutions use TF32
 BATCHES = (128, 1024)
 
 
@@ -70,10 +69,21 @@ def part(machine: Machine, seeds: list[int], dry: bool, save: Save, before: dict
                 step_point(machine, network, batch, way, resident, seeds[0]),
                 *layer_points(machine, network, batch, way, seeds[0]),
             ]
-        peak = body["peak_flops"][ROOF_OF[precision]]
         for point in found:
-            body["points"].append(key | under_roof(point, peak, body["bandwidth"]))
+            peak = roof_of(precision, point["part"])
+            placed = under_roof(point, body["peak_flops"][peak], body["bandwidth"])
+            body["points"].append(key | placed | {"peak_of": peak})
         save(body)
+
+
+def roof_of(precision: str, part: str) -> str:
+    """Return whose peak bounds a part: PyTorch's float32 uses TF32 in convolutions and not in products.
+
+    A step of both is held against the higher one.
+    """
+    if precision == "float32":
+        return "float32 without TF32" if part.endswith("Linear") else "TF32"
+    return precision
 
 
 def product_rate(machine: Machine, precision: str, size: int) -> float:

@@ -14,6 +14,7 @@ from gpu_parts import machine, profiling, roofline, training
 from gpu_parts.machine import Kernel, Machine
 from gpu_parts.training import FASTEST, Recipe, Resident, Run, Step, Way
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mnist_course.data import load_mnist
 from mnist_course.pytorch import execution
@@ -81,6 +82,30 @@ def test_an_epoch_visits_no_example_twice_and_leaves_out_what_fills_no_batch(dig
     made.epoch(torch.Generator().manual_seed(0))
     assert made.order.shape == (4, 60)
     assert len(made.order.unique()) == 240
+
+
+class Readings(TorchDispatchMode):
+    """Notes the operations that a host has to wait for, which no graph can hold."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket in (torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero):
+            self.found.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("way", [FASTEST, Way(fused=True, compile=True)])
+def test_a_step_reads_nothing_back_from_the_device(way, digits, cpu):
+    made = prepared(digits, cpu, way=way)
+    with Readings() as readings:
+        made.advance()
+    assert readings.found == []
+    with Readings() as readings:
+        made.position[0].item()
+    assert readings.found == ["aten._local_scalar_dense.default"]
 
 
 @pytest.mark.parametrize("precision", training.PRECISIONS)
@@ -171,6 +196,18 @@ def test_a_point_under_the_roof():
     )
     flat = roofline.under_roof(point, peak=60.0, bandwidth=50.0)
     assert (flat["roof_flop_per_second"], flat["below_ridge"]) == (60, False)
+
+
+def test_float32_convolutions_are_held_against_tf32_and_products_are_not():
+    assert roofline.roof_of("float32", "conv1 Conv2d") == "TF32"
+    assert roofline.roof_of("float32", "fc1 Linear") == "float32 without TF32"
+    assert roofline.roof_of("bf16", "fc1 Linear") == "bf16"
+
+
+def test_a_profiler_that_sees_nothing_is_named(digits, cpu, monkeypatch):
+    monkeypatch.setattr(Machine, "kernels", lambda self, action: [])
+    found = profiling.profiled(cpu, "fast", 32, Way(), digits, seed=0)
+    assert found["failed"] == "the profiler saw no work of the device"
 
 
 # What only CUDA has
