@@ -121,8 +121,9 @@ class TensorLoader:
         alterations = epoch_generator(self.seed, epoch, self.device)
         mine = slice(self.shard[0], None, self.shard[1])
         for batch in indices.split(self.batch_size)[: len(self)]:
-            images = self.images.index_select(0, batch[mine])  # (B, 1, 28, 28)
-            labels = self.labels.index_select(0, batch[mine])  # (B,)
+            chosen = batch[mine]
+            images = self.images.index_select(0, chosen)  # (B, 1, 28, 28)
+            labels = self.labels.index_select(0, chosen)  # (B,)
             if self.augmentation is not None:
                 # drawn for the whole batch: an image is altered alike however the batch is shared out
                 whole = draw(self.augmentation, len(batch), alterations, images.shape[-1])
