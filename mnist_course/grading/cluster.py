@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from mnist_course.errors import InputError
+from mnist_course.grading.answers import Key
+from mnist_course.grading.limits import Limits
 from mnist_course.grading.marking import Result
+from mnist_course.grading.submissions import Submission
 from mnist_course.grading.workers import (
     QUEUED_PER_WORKER,
     Task,
@@ -47,16 +50,27 @@ def outcomes_on_cluster(
         yield from _bounded(client, completed, tasks, 1 if alone else threads * QUEUED_PER_WORKER)
 
 
+def _mark(
+    key: Key, submission: Submission, sandbox: str | None, limits: Limits | None, data: bytes
+) -> Result:
+    """Grade the task of these parts, whose key came before the others."""
+    return mark_submission(Task(submission, key, sandbox, limits), data)
+
+
 def _bounded(client: Any, completed: Any, tasks: list[Task], most: int) -> Iterator[tuple[Task, Result]]:
     """Keep at most `most` submissions on the cluster; `completed` yields their futures."""
+    # a key goes to the workers once: Dask remembers its last thousand messages, on both sides
+    keys = {id(task.key): task.key for task in tasks}
+    sent = dict(zip(keys, client.scatter(list(keys.values()), broadcast=True, hash=False), strict=True))
     waiting = iter(tasks)
     running: dict[Any, Task] = {}
 
     def submit_next() -> None:
         task = next(waiting, None)
         if task is not None:
+            parts = (task.submission, task.sandbox, task.limits, submitted_bytes(task.submission))
             # pure=False: two equal submissions are two students
-            future = client.submit(mark_submission, task, submitted_bytes(task.submission), pure=False)
+            future = client.submit(_mark, sent[id(task.key)], *parts, pure=False)
             running[future] = task
             completed.add(future)
 
