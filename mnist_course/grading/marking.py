@@ -5,6 +5,7 @@ author's notebook. Nothing of the student's kernel decides but the values it pub
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -150,19 +151,22 @@ def student_sources(
         raise InputError(f"it is a submission of {printable(other)}, expected {exercise.name}")
     wanted = {cell.id for cell in exercise.solutions}
     found: dict[str, str] = {}
-    notes = []
+    again: Counter[str] = Counter()
     for cell in notebook["cells"]:
         name = _identity(cell, notebook)
         if name not in wanted or cell["cell_type"] != "code":
             continue
         if name in found:
-            notes.append(f"the cell {name} occurs more than once; the first one counts")
+            again[str(name)] += 1
             continue
         found[name] = cell["source"]
     if not found:
         raise InputError(
             f"it has none of the cells of {exercise.name}; was it made from the released file?"
         )
+    notes = [
+        f"the cell {name} occurs {1 + more} times; the first one counts" for name, more in again.items()
+    ]
     missing = sorted(wanted - set(found))
     return found, (*notes, *(f"the cell {name} is missing" for name in missing))
 

@@ -190,14 +190,14 @@ def test_a_missing_cell_is_noted(first_key):
     assert result.notes == ("the cell transposed is missing",)
 
 
-def test_of_two_cells_with_one_id_the_first_counts(small, small_key):
+@pytest.mark.parametrize("more", [1, 50])
+def test_of_cells_with_one_id_the_first_counts_and_one_note_says_how_many(more, small, small_key):
     notebook = solved(small)
-    notebook["cells"].append(
-        {"cell_type": "code", "id": "spread", "metadata": {}, "source": "spread = None"}
-    )
+    copy = {"cell_type": "code", "id": "spread", "metadata": {}, "source": "spread = None"}
+    notebook["cells"] += [copy] * more
     result = grade(small_key, notebook)
     assert result.points == 2
-    assert result.notes == ("the cell spread occurs more than once; the first one counts",)
+    assert result.notes == (f"the cell spread occurs {more + 1} times; the first one counts",)
 
 
 def test_imports_that_the_author_does_not_use_are_noted(small, small_key):
