@@ -5,8 +5,10 @@ on this machine; its process and its files are gone when the block that started 
 """
 
 import contextlib
+import functools
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -38,6 +40,10 @@ PUBLIC_ENVIRONMENT = {
 """All that a graded kernel knows of this process' environment: the same for solution and submission."""
 
 
+PREFIX, OWNER = "exercise-", ".mnist-course-owner"
+"""How the folder of a kernel is called, and the file in it that its owner has locked."""
+
+
 class KernelNeverStarted(RuntimeError):
     """The kernel did not answer before any of a student's code ran: not the student's fault."""
 
@@ -56,7 +62,9 @@ def started_kernel(
     sandbox: str | None, limits: Limits, hide: tuple[str, ...]
 ) -> Iterator[KernelManager]:
     """Start a kernel; whatever happens, leave neither its process nor its files behind."""
-    folder = Path(tempfile.mkdtemp(prefix="exercise-"))
+    sweep(tempfile.gettempdir())
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    mark = _owned(folder)
     manager = KernelManager(kernel_name="exercise", context=zmq.Context())
     specs = _OneSpec()
     specs.spec = _spec(sandbox, limits, hide)
@@ -78,7 +86,45 @@ def started_kernel(
         with contextlib.suppress(Exception):
             manager.shutdown_kernel(now=True)
         manager.context.destroy(linger=0)
+        os.close(mark)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@functools.cache
+def sweep(temporary: str) -> None:
+    """Remove, once in a process, the folders in `temporary` whose owners were killed.
+
+    A folder's owner holds a lock on a file in it; the system frees the lock when the owner ends, however
+    that happens. A number of a process would be another's one day, or in another container.
+    """
+    if os.name != "posix":
+        return
+    for folder in Path(temporary).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):  # no folder, no mark, a living owner, or somebody else's
+            status = folder.lstat()
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
+                mark = os.open(folder / OWNER, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+                try:
+                    _lock(mark)
+                    shutil.rmtree(folder, ignore_errors=True)
+                finally:
+                    os.close(mark)
+
+
+def _owned(folder: Path) -> int:
+    """Mark `folder` as this process'; return the mark, which lasts until it is closed."""
+    # named when it is locked: nobody sees a mark that is free
+    mark = os.open(folder / f"{OWNER}-new", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    if os.name == "posix":
+        _lock(mark)
+        (folder / f"{OWNER}-new").rename(folder / OWNER)
+    return mark
+
+
+def _lock(mark: int) -> None:
+    import fcntl  # not on Windows
+
+    fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _spec(sandbox: str | None, limits: Limits, hide: tuple[str, ...]) -> KernelSpec:
