@@ -284,6 +284,29 @@ def test_a_cluster_gives_the_same_grades(small, class_of_four, tmp_path, expecte
     assert without_times(run) == expected
 
 
+def test_a_cluster_gets_the_key_once(small, class_of_four, tmp_path, monkeypatch):
+    from distributed import Client, LocalCluster
+
+    sent, submitted = [], []
+    scatter, submit = Client.scatter, Client.submit
+
+    def scattered(client, data, **options):
+        sent.extend(data)
+        return scatter(client, data, **options)
+
+    def recorded(client, function, *arguments, **options):
+        submitted.append({type(argument).__name__ for argument in arguments})
+        return submit(client, function, *arguments, **options)
+
+    monkeypatch.setattr(Client, "scatter", scattered)
+    monkeypatch.setattr(Client, "submit", recorded)
+    with LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        grade(small, class_of_four, tmp_path / "out", scheduler=cluster.scheduler_address)
+    assert [type(one).__name__ for one in sent] == ["Key"]
+    assert len(submitted) == 4
+    assert set.union(*submitted) == {"Future", "Submission", "NoneType", "bytes"}
+
+
 def test_a_cluster_that_does_not_answer_is_named(small, class_of_four, tmp_path, monkeypatch):
     monkeypatch.setattr("mnist_course.grading.cluster.SECONDS_TO_CONNECT", 1)
     with pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
