@@ -135,6 +135,7 @@ class Results:
 
         self.options = options
         self.machine = Machine("cpu" if options.dry_run else "cuda")
+        self.device = self.machine.describe()
         before = json.loads(options.out.read_text()) if options.out.exists() else {}
         if before and (before["dry_run"], before["seeds"]) != (options.dry_run, options.seeds):
             stop(f"{options.out} is of another run (dry, or with other seeds); give another --out")
@@ -150,7 +151,7 @@ class Results:
         body = {
             "dry_run": self.options.dry_run,
             "wall_seconds": round(sum(one.get("wall_seconds", 0.0) for one in self.parts.values()), 1),
-            "device": self.machine.describe(),
+            "device": self.device,
             "parts": {name: self.parts[name] for name in PARTS if name in self.parts},
             **({"commit": self.options.commit} if self.options.commit else {}),
         }

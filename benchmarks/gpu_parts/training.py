@@ -47,7 +47,6 @@ class Way:
 
 FASTEST = Way(channels_last=True, precision="bf16", fused=True, autotune=True, graph=True)
 
-
 NETWORKS = ("lenet5", "fast")
 
 
@@ -71,8 +70,8 @@ def float32_arithmetic(way: Way) -> Iterator[None]:
     cudnn = torch.backends.cudnn
     before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
     try:
-        # These two calls agree with each other and with what the compiler reads, in all versions from
-        # 2.8 on; the newer `fp32_precision` makes the compiler of 2.9 to 2.11 fail.
+        # Not by the newer `fp32_precision`: after it, the compiler of PyTorch 2.9 to 2.11 fails when it
+        # asks for `allow_tf32` (issue 166387 of pytorch/pytorch). These agree with both.
         torch.set_float32_matmul_precision("high" if products else "highest")
         cudnn.allow_tf32, cudnn.benchmark = convolutions, way.autotune
         yield
@@ -109,6 +108,7 @@ class Step:
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=scaled)
         self.loss = self._loss
         if way.compile:
+            torch.compiler.reset()  # or steps compiled before count towards a limit of variants
             self.loss = torch.compile(self._loss, dynamic=False, backend=machine.compiler)
 
     def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
