@@ -7,12 +7,16 @@ Peers: `TensorLoader`, and `torchvision.datasets.MNIST` with `ToTensor` behind a
 alters a picture before it makes a tensor of it, its fastest way. Preparation (reading the files, making
 the tensor) is apart; starting the workers belongs to an epoch, as it does in a script.
 
+Every process has one native thread: a DataLoader's further cores are further workers, and ours needs no
+second one. OMP_NUM_THREADS changes that.
+
 Two peers are limits: copying the same bytes batch by batch without any choice, and the resampling alone
 (`grid_sample`, the grid being there).
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import tempfile
@@ -21,6 +25,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 import measure
 
