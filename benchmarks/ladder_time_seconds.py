@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mnist_course.data import load_mnist
 
-BUDGET = 25.0
+BUDGET = 10.0
 GEMM = {"gemm float32": torch.float32, "gemm bf16": torch.bfloat16}
 KINDS = {
     "convolution": ("convolution",),
