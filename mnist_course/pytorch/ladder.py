@@ -17,13 +17,13 @@ class LadderCNN(nn.Module):
 
     Parameters
     ----------
-    channels
-        Of the two convolutions; a third number adds a third one, of 3 × 3, that is not pooled.
-    kernel_size
-        Of the first two; there is no padding.
+    channels, kernel_sizes
+        Of the convolutions, two or more, which have no padding.
+    crop
+        Pixels cut off each side of the images first. Within 2 of the border MNIST has hardly any ink.
     early_pooling
-        Max-pool 2 × 2 after each of the two, before its activation. Otherwise once, after the second
-        activation.
+        Max-pool 2 × 2 after each of the first two convolutions, before its activation; where a side is
+        odd the last row is pooled alone. Otherwise pool once, after the second activation.
     batch_norm
         Normalise each convolution's channels over the batch, before the activation. The convolutions
         have no bias then, because the normalisation would subtract it again.
@@ -40,29 +40,28 @@ class LadderCNN(nn.Module):
     def __init__(
         self,
         channels: Sequence[int] = (32, 64),
-        kernel_size: int = 3,
+        kernel_sizes: Sequence[int] = (3, 3),
         *,
+        crop: int = 0,
         early_pooling: bool = False,
         batch_norm: bool = False,
         dropout: Sequence[float] = (0.25, 0.5),
         hidden: int = 128,
     ) -> None:
         super().__init__()
-        side = 28
+        self.shown = slice(crop, 28 - crop)
+        side = 28 - 2 * crop
         layers: list[nn.Module] = []
-        for index, (before, after) in enumerate(pairwise((1, *channels))):
-            size = kernel_size if index < 2 else 3
+        pairs = pairwise((1, *channels))
+        for index, ((before, after), size) in enumerate(zip(pairs, kernel_sizes, strict=True)):
             layers.append(nn.Conv2d(before, after, size, bias=not batch_norm))
             side -= size - 1
-            if early_pooling and index < 2:
-                layers.append(nn.MaxPool2d(2))
-                side //= 2
-            if batch_norm:
-                layers.append(nn.BatchNorm2d(after))
+            pooled = index < 2 if early_pooling else index == 1
+            layers += [nn.MaxPool2d(2, ceil_mode=True)] if pooled and early_pooling else []
+            layers += [nn.BatchNorm2d(after)] if batch_norm else []
             layers.append(nn.ReLU(inplace=True))
-            if not early_pooling and index == 1:
-                layers.append(nn.MaxPool2d(2))
-                side //= 2
+            layers += [nn.MaxPool2d(2, ceil_mode=True)] if pooled and not early_pooling else []
+            side = -(-side // 2) if pooled else side
         layers += [nn.Dropout(dropout[0]), nn.Flatten()]
         width = channels[-1] * side * side
         if hidden:
@@ -71,4 +70,5 @@ class LadderCNN(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (N, 1, 28, 28) in [0, 1] to logits (N, 10)."""
+        images = images[:, :, self.shown, self.shown]
         return self.layers((images - PIXEL_MEAN) / PIXEL_SD)
