@@ -60,7 +60,9 @@ def build(name: str, *, seed: int, channels: tuple[int, int] = (16, 48)) -> nn.M
         return build_course_network(name, seed=seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return LadderCNN(channels, (5, 5), early_pooling=True, batch_norm=True, dropout=(0.0, 0.0), hidden=0)
+        return LadderCNN(
+            channels, (5, 5), early_pooling=True, batch_norm=True, dropout=(0.0, 0.0), hidden=0
+        )
 
 
 @contextmanager
