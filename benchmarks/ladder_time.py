@@ -19,6 +19,7 @@ import torch
 from over_seeds import Recipe, main
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from mnist_course import schedules
 from mnist_course.augmentation import Augmentation
@@ -66,10 +67,16 @@ CHANGES: dict[str, Recipe] = {
 """Rung → what it changes in the recipe of the rung before; networks are merged key by key."""
 
 GOALS: dict[str, Recipe] = {
-    "fastest to 99.0 %": {"epochs": 0.9},
-    "fastest to 99.2 %": {"network": {"channels": [16, 64, 64], "kernel_sizes": [5, 5, 3]}},
+    "fastest to 99.0 %": {
+        "network": {"channels": [16, 48, 48], "kernel_sizes": [5, 5, 3]},
+        "epochs": 0.8,
+    },
+    "fastest to 99.2 %": {
+        "network": {"channels": [16, 64, 64], "kernel_sizes": [5, 5, 3]},
+        "epochs": 1.25,
+    },
     "fastest to 99.4 %": {
-        "network": {"channels": [24, 64, 64], "kernel_sizes": [5, 5, 3], "crop": 1},
+        "network": {"channels": [16, 64, 64], "kernel_sizes": [5, 5, 3], "crop": 1},
         "epochs": 2,
         "learning_rate": 0.01,
         "augmentation": {"rotation": 12.0, "shift": 1.5, "zoom": 0.12},
@@ -200,6 +207,14 @@ def train_and_test(recipe: Recipe, seed: int) -> dict[str, Any]:
         "test_images": len(test),
         "training_seconds": spent,
     }
+
+
+def flop(recipe: Recipe, dataset: ImageDataset) -> int:
+    """Count the floating-point operations of the convolutions and products of a run on `dataset`."""
+    run = Run(recipe, dataset, seed=0)
+    with FlopCounterMode(display=False) as counter:
+        run.train(1)
+    return counter.get_total_flops() * run.steps
 
 
 def parameters(network: nn.Module) -> int:

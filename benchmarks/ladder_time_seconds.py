@@ -24,9 +24,8 @@ from typing import Any
 
 import measure  # before torch: it sets the number of threads
 import torch
-from ladder_time import Run, rungs
+from ladder_time import Run, flop, rungs
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
 
 from mnist_course.data import load_mnist
 
@@ -75,16 +74,9 @@ def rung(name: str) -> dict[str, Any]:
         "share_timed": timed / run.steps,
         "warm_up_seconds": warm_up,
         "images_per_second": timed * recipe["batch_size"] / stepping,
-        "flop": flop_per_step(Run(recipe, some, seed=1)) * run.steps,
+        "flop": flop(recipe, train),
         "profile": shares(trial),
     }
-
-
-def flop_per_step(run: Run) -> int:
-    """Count the floating-point operations of a step's convolutions and matrix products."""
-    with FlopCounterMode(display=False) as counter:
-        run.train(1)
-    return counter.get_total_flops()
 
 
 def shares(run: Run) -> dict[str, float]:

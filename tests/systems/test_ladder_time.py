@@ -1,8 +1,10 @@
 """The ladder of chapter 12: one change per rung, and the first of them changes rounding only."""
 
+import json
 from itertools import pairwise
 
 import ladder_time
+import measure
 import pytest
 import torch
 from ladder_time import COMMON, Run, rungs
@@ -53,3 +55,17 @@ def test_every_rung_learns(name, images):
     before = loss()
     run.train(8)
     assert loss() < before
+
+
+@pytest.mark.parametrize("goal", [99.0, 99.2, 99.4])
+def test_a_goals_recipe_is_the_one_that_the_validation_images_chose(goal):
+    candidates = json.loads((measure.RESULTS / "ladder_time_choices.json").read_text())["candidates"]
+    near = [
+        one["recipe"]
+        for label, one in candidates.items()
+        if label.startswith(f"{goal} %")
+        and round(100 * one["validation_accuracy"]["mean"], 3) >= goal - 0.1
+    ]
+    train = load_mnist("train")
+    least = min(near, key=lambda recipe: ladder_time.flop(recipe, train))
+    assert rungs()[f"fastest to {goal} %"] == least
