@@ -73,18 +73,19 @@ def on_processes(jobs: Sequence[Job], run: Run, workers: int) -> Iterator[Outcom
         tempfile.TemporaryDirectory() as folder,
         _environment({**ONE_THREAD, "TQDM_DISABLE": "1"}),
         dask.config.set(settings),
-        library.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=0,
-            dashboard_address=None,
-            local_directory=folder,
-            silence_logs=logging.ERROR,
-            preload=[__name__],
-        ) as cluster,
-        library.Client(cluster) as client,
     ):
-        yield from _outcomes(client, jobs, run, workers)
+        with _ctrl_c_ignored():  # by the processes too, from their first moment
+            started = library.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                memory_limit=0,
+                dashboard_address=None,
+                local_directory=folder,
+                silence_logs=logging.ERROR,
+                preload=[__name__],
+            )
+        with started as cluster, library.Client(cluster) as client:
+            yield from _outcomes(client, jobs, run, workers)
 
 
 def on_cluster(jobs: Sequence[Job], run: Run, scheduler: str) -> Iterator[Outcome]:
@@ -164,8 +165,21 @@ def _timed_on_worker(run: Run, recipe: Recipe, seed: int, workers: int) -> dict[
     return {**timed(run, recipe, seed), "threads": threads, "workers": workers}
 
 
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C here and in the processes that are started meanwhile."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def dask_setup(_: Any) -> None:
-    """Leave Ctrl-C to the process that started this one; Dask calls this in every worker it preloads."""
+    """Leave Ctrl-C to the process that started this one, in a worker that replaces a dead one too.
+
+    Dask calls this in every worker it preloads.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
