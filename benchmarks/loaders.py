@@ -166,7 +166,9 @@ def main() -> None:
         "goals": {peer: GOALS[augmented] for peer, (_, augmented) in TABLE.items() if peer in ratios},
         "share_of_limit": {limit: ratio(peer, limit) for limit, peer in LIMITS.items()},
     }
-    measure.write("loaders", body, ["mnist-course", "numpy", "torch", "torchvision", "pillow"], seeds=[SEED])
+    measure.write(
+        "loaders", body, ["mnist-course", "numpy", "torch", "torchvision", "pillow"], seeds=[SEED]
+    )
     rows = [
         [
             peer,
