@@ -1,4 +1,4 @@
-"""From the script that everybody copies to the fastest run to 99 %, one change per rung (chapter 12).
+"""From the script that everybody copies to the fastest run, one change per rung (chapter 12).
 
 Rung 0 is PyTorch's own MNIST example as it trains on a CPU. Every rung is the one before with one
 change. The numbers in the changes were chosen on 10,000 held-out training images
