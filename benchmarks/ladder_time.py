@@ -84,8 +84,6 @@ GOALS: dict[str, Recipe] = {
 }
 """What the last rung becomes for a goal."""
 
-FEW, MANY = range(3), range(20)
-
 
 def rungs() -> dict[str, Recipe]:
     """Return every rung's whole recipe, in order, and after the last one what it becomes per goal."""
@@ -228,5 +226,5 @@ if __name__ == "__main__":
         {name: recipe for name, recipe in rungs().items() if recipe["data"] == "memory"},
         packages=("mnist-course", "numpy", "torch", "torchvision"),
         run=train_and_test,
-        seeds=FEW,
+        seeds=range(3),
     )

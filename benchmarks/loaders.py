@@ -111,9 +111,6 @@ def resamplings() -> float:
 
 
 def measure_peer(peer: str) -> dict[str, float]:
-    import torch
-
-    torch.set_num_threads(int(measure.THREADS))
     if peer in LIMITS:
         return {"images_per_second": copies() if peer == "copying" else resamplings()}
     workers, augmented = TABLE[peer]
