@@ -6,7 +6,7 @@ computed. Chapter 11 measures what each of its settings gains.
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from torch._dynamo.exc import BackendCompilerFailed
 from torch.nn import functional as F
 
 from mnist_course.errors import InputError
+from mnist_course.pytorch import parameters
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Names of the number types that a network can compute in."""
@@ -99,17 +100,28 @@ class Execution:
         rule: type[torch.optim.Optimizer],
         model: nn.Module,
         learning_rate: float,
+        *,
+        rate_factors: Mapping[str, float] | None = None,
         **options: Any,
     ) -> torch.optim.Optimizer:
-        """Return the optimizer of the model's parameters, able to be recorded if need be."""
+        """Return the optimizer of what trains in the model, able to be recorded if need be.
+
+        Raises
+        ------
+        InputError
+            Nothing trains, or unusable factors: see `mnist_course.pytorch.parameters.groups`.
+        """
         options["lr"] = learning_rate
+        groups = parameters.groups(model, rate_factors)
         if self.cuda_graph:
             # a recording repeats what it reads: a number would stay, a tensor can be filled anew
             device = next(model.parameters()).device
             options |= {"lr": torch.tensor(learning_rate, device=device), "fused": True}
             if "capturable" in inspect.signature(rule).parameters:  # counts its steps on the device
                 options["capturable"] = True
-        return rule(model.parameters(), **options)
+            for group in groups:
+                group["lr"] = torch.tensor(learning_rate, device=device)  # not one tensor for all
+        return rule(groups, **options)
 
 
 PLAIN = Execution()
@@ -169,9 +181,9 @@ class Step:
         """Train on a batch: images (B, C, H, W), labels (B,). The totals grow by its loss and hits."""
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], torch.Tensor):
-                group["lr"].fill_(learning_rate)
+                group["lr"].fill_(learning_rate * group["factor"])
             else:
-                group["lr"] = learning_rate
+                group["lr"] = learning_rate * group["factor"]
         if self.execution.channels_last:
             images = images.to(memory_format=torch.channels_last)
         self.shape = self.shape or images.shape

@@ -17,7 +17,7 @@ from mnist_course.errors import InputError
 DIGITS = (1, 28, 28)
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
     """Draw weights as Glorot and Bengio (2010) did, uniformly, and set biases to zero.
 
     All three wings start this way, so their runs compare. PyTorch's own default, weights and biases
@@ -29,7 +29,7 @@ def _initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _check_images(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+def check_images(_: nn.Module, inputs: tuple[Any, ...]) -> None:
     """Refuse images that are bytes, channels last or not scaled, before any layer sees them."""
     if torch.compiler.is_compiling() or not inputs or not isinstance(inputs[0], torch.Tensor):
         return
@@ -49,7 +49,7 @@ class _DigitNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_forward_pre_hook(_check_images)
+        self.register_forward_pre_hook(check_images)
 
 
 class LeNet5(_DigitNetwork):
@@ -70,7 +70,7 @@ class LeNet5(_DigitNetwork):
         self.fc1 = nn.Linear(16 * 5 * 5, 120)
         self.fc2 = nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, 10)
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (N, 1, 28, 28) to logits (N, 10)."""
@@ -91,7 +91,7 @@ class SimpleCNN(_DigitNetwork):
         self.conv2 = nn.Conv2d(10, 20, kernel_size=5)
         self.fc1 = nn.Linear(20 * 4 * 4, 50)
         self.fc2 = nn.Linear(50, 10)
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (N, 1, 28, 28) to logits (N, 10)."""
@@ -110,7 +110,7 @@ class DenseCNN(_DigitNetwork):
         self.conv2 = nn.Conv2d(32, 64, kernel_size=3)
         self.fc1 = nn.Linear(64 * 5 * 5, 128)
         self.fc2 = nn.Linear(128, 10)
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (N, 1, 28, 28) to logits (N, 10)."""
@@ -128,7 +128,7 @@ class SmallCNN(_DigitNetwork):
         self.conv1 = nn.Conv2d(1, 32, kernel_size=3)
         self.conv2 = nn.Conv2d(32, 64, kernel_size=3)
         self.fc1 = nn.Linear(64 * 5 * 5, 10)
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (N, 1, 28, 28) to logits (N, 10)."""
@@ -145,7 +145,7 @@ class SingleConvCNN(_DigitNetwork):
         self.conv1 = nn.Conv2d(1, 32, kernel_size=3)
         self.fc1 = nn.Linear(32 * 13 * 13, 128)
         self.fc2 = nn.Linear(128, 10)
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (N, 1, 28, 28) to logits (N, 10)."""

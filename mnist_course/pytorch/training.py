@@ -1,6 +1,7 @@
 """Training and evaluating a PyTorch module on an `ImageDataset`."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from mnist_course.errors import InputError
 from mnist_course.evaluation import Evaluation
 from mnist_course.files import atomic_write
 from mnist_course.history import History
-from mnist_course.pytorch import devices
+from mnist_course.pytorch import devices, parameters
 from mnist_course.pytorch.execution import PLAIN, Execution, Step
 from mnist_course.pytorch.loaders import TensorLoader, to_tensor
 from mnist_course.training import Advance, AfterEpoch, require_dataset, run_epochs, schedule_of
@@ -47,6 +48,7 @@ def fit(
     augmentation: Augmentation | None = None,
     label_smoothing: float = 0.0,
     ema: float | None = None,
+    rate_factors: Mapping[str, float] | None = None,
     seed: int = 0,
     device: str | torch.device = "auto",
     execution: Execution = PLAIN,
@@ -58,6 +60,9 @@ def fit(
     trainer: "type[_Trainer] | None" = None,
 ) -> History:
     """Train `model` in place with cross-entropy; chapter 7 writes this loop step by step.
+
+    Parameters that ask for no gradient stay as they are, and normalisation with nothing but such
+    parameters keeps its running statistics.
 
     Parameters
     ----------
@@ -81,6 +86,9 @@ def fit(
     ema
         Decay per step, such as 0.999, of an exponential moving average of the weights and buffers.
         Validation measures the average, and the model holds it afterwards.
+    rate_factors
+        Name of a layer, or of several by their common beginning → factor on their learning rate; for
+        the others it is 1.
     seed
         Fixes the order of the examples, dropout and augmentation. The initial weights are the model's
         own.
@@ -102,13 +110,16 @@ def fit(
     Raises
     ------
     InputError
-        Unusable settings, a checkpoint of another run, or a loss that is no longer finite.
+        Unusable settings, nothing that trains, a checkpoint of another run, or a loss that is no longer
+        finite.
     """
     if not 0 <= label_smoothing < 1:
         raise InputError(f"label_smoothing is {label_smoothing}; expected at least 0 and below 1")
     if ema is not None and not 0 < ema < 1:
         raise InputError(f"ema is {ema}; expected a decay between 0 and 1, such as 0.999, or None")
     kind, prepared = trainer or _Trainer, []
+    # named only where there are any: other runs' settings stay what they were
+    partial = {"frozen": parameters.frozen(model), "rate_factors": dict(rate_factors or {})}
 
     def prepare(settings: dict[str, Any]) -> _Trainer:
         prepared.append(kind(model, train, settings, augmentation, execution, devices.choose(device)))
@@ -136,6 +147,7 @@ def fit(
         execution=asdict(execution),
         batch_size=batch_size,
         seed=seed,
+        **{name: value for name, value in partial.items() if value},
     )
     prepared[0].finish()
     return history
@@ -171,6 +183,7 @@ class _Trainer:
             OPTIMIZERS[settings["optimizer"]],
             model,
             settings["learning_rate"],
+            rate_factors=settings.get("rate_factors"),
             **({} if decay is None else {"weight_decay": decay}),
         )
         self.learning_rate, self.batches = schedule_of(settings, len(train))
@@ -186,7 +199,7 @@ class _Trainer:
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         self.loader.set_epoch(epoch)
         self.step.reset()
-        self.model.train()
+        parameters.train_mode(self.model)
         examples = len(self.loader.dataset)
         for index, (images, labels) in enumerate(self.loader):
             self.step(images, labels, self.learning_rate(epoch * self.batches + index))
