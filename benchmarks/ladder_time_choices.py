@@ -12,13 +12,13 @@ from typing import Any
 import measure
 import sweeps
 import torch
-from ladder_time import CHANGES, GOALS, Recipe, Run, changed, rungs
+from ladder_time import CHANGES, SHARES, Recipe, Run, changed, rungs
 
 from mnist_course.data import load_mnist
 from mnist_course.pytorch.training import evaluate
 
 COMMON, *_, LAST = CHANGES
-TURNED = GOALS["1/60 of the time"]["augmentation"]
+TURNED = SHARES["1/60 of the time"]["augmentation"]
 
 
 def small(channels: list[int], kernel_sizes: list[int], crop: int, **change: Any) -> Recipe:
