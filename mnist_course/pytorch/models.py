@@ -44,7 +44,7 @@ def check_images(_: nn.Module, inputs: tuple[Any, ...]) -> None:
             require_scaled(images)
 
 
-class _DigitNetwork(nn.Module):
+class DigitNetwork(nn.Module):
     """A module that looks at its images before it computes with them."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class _DigitNetwork(nn.Module):
         self.register_forward_pre_hook(check_images)
 
 
-class LeNet5(_DigitNetwork):
+class LeNet5(DigitNetwork):
     """LeNet-5 as it is taught today: ReLU and max pooling, 61,706 parameters.
 
     The network of 1998 had scaled tanh units, trainable subsampling, a partly connected second
@@ -82,7 +82,7 @@ class LeNet5(_DigitNetwork):
         return self.fc3(x)
 
 
-class SimpleCNN(_DigitNetwork):
+class SimpleCNN(DigitNetwork):
     """Two 5×5 convolutions with 10 and 20 channels and one hidden layer, 21,840 parameters."""
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class SimpleCNN(_DigitNetwork):
         return self.fc2(x)
 
 
-class DenseCNN(_DigitNetwork):
+class DenseCNN(DigitNetwork):
     """Two 3×3 convolutions with 32 and 64 channels and a dense layer of 128, 225,034 parameters."""
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class DenseCNN(_DigitNetwork):
         return self.fc2(x)
 
 
-class SmallCNN(_DigitNetwork):
+class SmallCNN(DigitNetwork):
     """`DenseCNN` without its dense layer, 34,826 parameters."""
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ class SmallCNN(_DigitNetwork):
         return self.fc1(x.flatten(1))
 
 
-class SingleConvCNN(_DigitNetwork):
+class SingleConvCNN(DigitNetwork):
     """One 3×3 convolution with 32 channels and a dense layer of 128, 693,962 parameters."""
 
     def __init__(self) -> None:
