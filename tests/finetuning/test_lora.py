@@ -220,7 +220,7 @@ def test_a_rank_that_is_no_count_is_refused(rank):
 
 
 def test_a_rank_that_no_weight_has_is_refused():
-    with pytest.raises(InputError, match="rank is 121, but no weight of conv1, .* more than 120"):
+    with pytest.raises(InputError, match=r"rank is 121, but no weight of conv1, .* more than 120"):
         add_lora(build("lenet5"), rank=121)
 
 
@@ -231,7 +231,7 @@ def test_a_rank_that_groups_cannot_share_is_refused():
 
 @pytest.mark.parametrize("alpha", [0, -1, float("nan"), float("inf")])
 def test_an_alpha_that_is_not_positive_is_refused(alpha):
-    with pytest.raises(InputError, match="alpha is .*; expected a positive number"):
+    with pytest.raises(InputError, match=r"alpha is .*; expected a positive number"):
         add_lora(build("lenet5"), rank=2, alpha=alpha)
 
 
