@@ -78,6 +78,29 @@ class ImageDataset:
             chosen = chosen.astype(np.intp)
         return ImageDataset(self.images[chosen], self.labels[chosen], self.class_names)
 
+    def renumbered(self, class_names: tuple[str, ...]) -> "ImageDataset":
+        """Return the same images with labels that are indices into other class names.
+
+        Raises
+        ------
+        InputError
+            One of this data set's classes is not among them.
+
+        Examples
+        --------
+        >>> pair = ImageDataset(np.zeros((2, 28, 28), np.uint8), np.array([0, 1], np.uint8), ("7", "4"))
+        >>> pair.renumbered(DIGITS).labels
+        array([7, 4], dtype=uint8)
+        """
+        foreign = [name for name in self.class_names if name not in class_names]
+        if foreign:
+            raise InputError(
+                f"the classes do not match: {', '.join(foreign)} of the data"
+                f" {'is' if len(foreign) == 1 else 'are'} not among {', '.join(class_names)}"
+            )
+        numbers = np.array([class_names.index(name) for name in self.class_names], np.uint8)
+        return ImageDataset(self.images, numbers[self.labels], class_names)
+
     def counts(self) -> NDArray[np.int64]:
         """Count the images of each class; shape (number of classes,)."""
         return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)
