@@ -1,7 +1,8 @@
 """Run recipes with several seeds each and record the test accuracies.
 
 A recipe is fixed before any run, so the test images are opened once per seed, at the end, and decide
-nothing. A results file can be filled in several goes: seeds it holds already are not run again.
+nothing. Where recipes are yet to be chosen, runs count the right answers to validation images instead.
+A results file can be filled in several goes: seeds it holds already are not run again.
 
 The file holds, beside what `measure.write` adds:
 
@@ -75,8 +76,12 @@ def main(
     packages: Iterable[str],
     run: Run = train_and_test,
     seeds: Sequence[int] = range(10),
+    judged_on: str = "test",
 ) -> None:
-    """Run the seeds that are missing in ``results/NAME.json`` and write it anew after each."""
+    """Run the seeds that are missing in ``results/NAME.json`` and write it anew after each.
+
+    A run returns the number of right answers as ``JUDGED_ON_correct``, of ``JUDGED_ON_images``.
+    """
     parser = argparse.ArgumentParser(description=f"Measure {name} over seeds.")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds), help="default: %(default)s")
     parser.add_argument("--only", choices=variants, nargs="+", default=list(variants), metavar="VARIANT")
@@ -116,9 +121,13 @@ def main(
                     print(f"{label}, seed {seed} failed: {type(new).__name__}: {new}", file=sys.stderr)
                     continue
                 found[label] = sorted([*found[label], new], key=lambda one: one["seed"])
-                body = {text: described(variants[text], runs) for text, runs in found.items() if runs}
+                body = {
+                    text: described(variants[text], runs, judged_on)
+                    for text, runs in found.items()
+                    if runs
+                }
                 write(name, body, packages, default=seeds)
-                latest, mean = accuracy(new), body[label]["test_accuracy"]["mean"]
+                latest, mean = accuracy(new, judged_on), body[label][f"{judged_on}_accuracy"]["mean"]
                 print(
                     f"{label}, seed {seed}: {latest:.4f}, mean of {len(found[label])}: {mean:.4f}",
                     flush=True,
@@ -154,16 +163,16 @@ def common(key: str, runs: Sequence[dict[str, Any]]) -> Any:
     return values.pop() if len(values) == 1 else None
 
 
-def described(recipe: Recipe, runs: list[dict[str, Any]]) -> dict[str, Any]:
+def described(recipe: Recipe, runs: list[dict[str, Any]], judged_on: str) -> dict[str, Any]:
     """Return a variant's entry in the results file."""
     return {
         "recipe": recipe,
-        "test_accuracy": measure.spread([accuracy(one) for one in runs]),
+        f"{judged_on}_accuracy": measure.spread([accuracy(one, judged_on) for one in runs]),
         "seconds": measure.spread([one["seconds"] for one in runs]),
         "runs": runs,
     }
 
 
-def accuracy(run: dict[str, Any]) -> float:
-    """Return the share of test images that a run classified correctly."""
-    return float(run["test_correct"] / run["test_images"])
+def accuracy(run: dict[str, Any], judged_on: str) -> float:
+    """Return the share of the images that a run classified correctly."""
+    return float(run[f"{judged_on}_correct"] / run[f"{judged_on}_images"])

@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
+
+from mnist_course.pytorch.training import predict_probabilities
 
 PIXEL_MEAN, PIXEL_SD = 0.1307, 0.3081
 """Of the 60,000 training images in [0, 1]; most scripts on MNIST shift and scale by them."""
@@ -72,3 +76,72 @@ class LadderCNN(nn.Module):
         """Map images (N, 1, 28, 28) in [0, 1] to logits (N, 10)."""
         images = images[:, :, self.shown, self.shown]
         return self.layers((images - PIXEL_MEAN) / PIXEL_SD)
+
+
+class BlockCNN(nn.Module):
+    """Blocks of 3 × 3 convolutions without padding; between two blocks the largest of 2 × 2.
+
+    Every convolution is followed by batch normalisation and ReLU.
+
+    Parameters
+    ----------
+    blocks
+        Channels of the convolutions of each block. ``[[32, 32], [64, 64], [128]]`` leaves 2 × 2 pixels.
+    average
+        Average each channel over the pixels that are left, before the logits. That takes fewer weights.
+    dropout
+        Share dropped before the logits.
+    """
+
+    def __init__(
+        self, blocks: Sequence[Sequence[int]], *, average: bool = False, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        side, before = 28, 1
+        for index, block in enumerate(blocks):
+            layers += [nn.MaxPool2d(2)] if index else []
+            side = side // 2 if index else side
+            for channels in block:
+                layers += [
+                    nn.Conv2d(before, channels, 3, bias=False),
+                    nn.BatchNorm2d(channels),
+                    nn.ReLU(inplace=True),
+                ]
+                side, before = side - 2, channels
+        if average:
+            layers.append(nn.AdaptiveAvgPool2d(1))
+            side = 1
+        layers += [nn.Flatten(), nn.Dropout(dropout), nn.Linear(before * side * side, 10)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Map images (N, 1, 28, 28) in [0, 1] to logits (N, 10)."""
+        return self.layers((images - PIXEL_MEAN) / PIXEL_SD)
+
+
+SHIFTS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
+"""Pixels down and to the right by which `predict_shifted` moves an image."""
+
+
+def predict_shifted(model: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Average a network's probabilities over an image as it is and shifted by a pixel in each direction.
+
+    Parameters
+    ----------
+    model
+        Takes images (N, 1, 28, 28) in [0, 1], returns logits (N, classes).
+    images
+        Bytes (N, 28, 28). What is shifted out at a border is lost, and zeros come in.
+
+    Returns
+    -------
+    array (N, classes)
+        Rows sum to 1.
+    """
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    height, width = images.shape[1:]
+    views = (
+        padded[:, 1 - down : 1 - down + height, 1 - right : 1 - right + width] for down, right in SHIFTS
+    )
+    return np.mean([predict_probabilities(model, view) for view in views], axis=0)
