@@ -24,7 +24,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from mnist_course.errors import InputError
-from mnist_course.finetuning.extending import Extended, Layer, extend, extendable, require_plain
+from mnist_course.finetuning.extending import (
+    Extended,
+    Layer,
+    extend,
+    extendable,
+    require_plain,
+    require_whole,
+)
 from mnist_course.finetuning.freezing import freeze, head, unfreeze
 
 
@@ -55,7 +62,7 @@ class Adapter(Extended):
     up: Layer
 
     def __init__(self, base: Layer, width: int) -> None:
-        _require_width(width)
+        require_whole("width", width)
         super().__init__(base)
         if isinstance(base, nn.Conv2d):
             self.down = nn.Conv2d(base.out_channels, width, kernel_size=1)
@@ -71,11 +78,6 @@ class Adapter(Extended):
         """Return what the layer returns, altered by the adapter."""
         h = self.base(x)
         return h + self.up(F.relu(self.down(h)))
-
-
-def _require_width(width: int) -> None:
-    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-        raise InputError(f"width is {width!r}; expected a whole number of at least 1, for example 4")
 
 
 def add_adapters(model: nn.Module, *, width: int, seed: int = 0) -> None:
@@ -95,7 +97,7 @@ def add_adapters(model: nn.Module, *, width: int, seed: int = 0) -> None:
     InputError
         An unusable width, or a network that is extended already.
     """
-    _require_width(width)
+    require_whole("width", width)
     chosen = extendable(model)
     widest = max(len(layer.weight) for layer in chosen.values())
     if width > widest:

@@ -5,6 +5,8 @@ and keeps it, frozen, under the name ``base``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
+from typing import Any
 
 import torch
 from torch import nn
@@ -48,6 +50,20 @@ def require_plain(model: nn.Module) -> None:
             f"{name or 'the network'} is a {type(part).__name__} already; start from the plain network"
             " (merge_lora makes one of a network with LoRA)"
         )
+
+
+def require_whole(name: str, value: Any, *, highest: int | None = None) -> None:
+    """Refuse a size that is no whole number from 1, or one above the highest.
+
+    Raises
+    ------
+    InputError
+        The message calls it `name`.
+    """
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < 1 or (highest is not None and value > highest):
+        wanted = "of at least 1, for example 4" if highest is None else f"from 1 to {highest}"
+        raise InputError(f"{name} is {value!r}; expected a whole number {wanted}")
 
 
 def extendable(model: nn.Module, names: Sequence[str] | None = None) -> dict[str, Layer]:

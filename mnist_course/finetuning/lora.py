@@ -26,7 +26,15 @@ import torch
 from torch import nn
 
 from mnist_course.errors import InputError
-from mnist_course.finetuning.extending import Extended, Layer, extend, extendable, extended, replace
+from mnist_course.finetuning.extending import (
+    Extended,
+    Layer,
+    extend,
+    extendable,
+    extended,
+    replace,
+    require_whole,
+)
 
 _GEOMETRY = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
 
@@ -46,8 +54,8 @@ class _LoRA(Extended):
 
     def merged(self) -> Layer:
         """Return a plain layer with the weights W + (α / r) B A."""
-        up = self.up.weight.view(self.groups, -1, self.up.weight.shape[1])  # (g, outputs / g, r / g)
-        down = self.down.weight.view(self.groups, up.shape[2], -1)  # (g, r / g, inputs / g)
+        up = self.up.weight.reshape(self.groups, -1, self.up.weight.shape[1])  # (g, outputs / g, r / g)
+        down = self.down.weight.reshape(self.groups, up.shape[2], -1)  # (g, r / g, inputs / g)
         plain = copy.deepcopy(self.base)
         with torch.no_grad():
             plain.weight += self.scale * (up @ down).view_as(plain.weight)
@@ -126,8 +134,7 @@ class LoRAConv2d(_LoRA):
 
 def _scale(layer: Layer, rank: int, alpha: float | None) -> float:
     """Return α / r, if the layer can have a change of that rank."""
-    if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
-        raise InputError(f"rank is {rank!r}; expected a whole number of at least 1, for example 4")
+    require_whole("rank", rank)
     groups = getattr(layer, "groups", 1)
     if rank % groups:
         raise InputError(

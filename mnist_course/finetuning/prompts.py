@@ -24,7 +24,7 @@ from torch import nn
 
 from mnist_course.data import ImageDataset
 from mnist_course.errors import InputError
-from mnist_course.finetuning.extending import Extended, require_plain
+from mnist_course.finetuning.extending import Extended, require_plain, require_whole
 from mnist_course.finetuning.freezing import head
 from mnist_course.pytorch.models import DIGITS, check_images
 from mnist_course.pytorch.training import predict_logits
@@ -67,8 +67,7 @@ class Prompted(Extended):
     def __init__(self, base: nn.Module, *, border: int = 4, labels: Sequence[int] | None = None) -> None:
         require_plain(base)
         outputs = len(base.get_submodule(head(base)).get_parameter("weight"))
-        if isinstance(border, bool) or not isinstance(border, int) or not 1 <= border <= 14:
-            raise InputError(f"border is {border!r}; expected a whole number of pixels, 1 to 14")
+        require_whole("border", border, highest=DIGITS[1] // 2)
         labels = range(outputs) if labels is None else labels
         if len({*labels}) < max(len(labels), 2) or not {*labels} <= {*range(outputs)}:
             raise InputError(

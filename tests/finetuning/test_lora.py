@@ -188,6 +188,13 @@ def test_a_merged_network_is_the_plain_architecture():
     assert torch.equal(plain(few_images()), model(few_images()))
 
 
+def test_weights_that_keep_their_channels_last_merge_too():
+    model = network().to(memory_format=torch.channels_last)
+    before = model(few_images())
+    merge_lora(model)
+    torch.testing.assert_close(model(few_images()), before, rtol=1e-4, atol=1e-5)
+
+
 def test_alpha_scales_the_change():
     layer, x = trained(LoRALinear(nn.Linear(5, 4).double(), rank=2)), random(3, 5)
     change = layer(x) - layer.base(x)

@@ -59,7 +59,7 @@ def test_labels_say_which_output_stands_for_a_class(images):
 
 @pytest.mark.parametrize("border", [0, 15, -1, 2.0, True, None])
 def test_an_unusable_border_is_refused(border):
-    with pytest.raises(InputError, match=r"border is .*; expected a whole number of pixels, 1 to 14"):
+    with pytest.raises(InputError, match=r"border is .*; expected a whole number from 1 to 14"):
         Prompted(build("lenet5"), border=border)
 
 
