@@ -181,8 +181,8 @@ def test_the_fisher_information_of_softmax_regression_is_p_times_1_minus_p_times
 def test_the_fisher_information_is_the_hessian_of_softmax_regressions_loss():
     """Of a model whose logits are linear the two are the same, whatever the labels."""
     model = softmax_regression(WEIGHT)
-    hessian = torch.func.hessian(lambda w: F.cross_entropy(POINTS @ w.T, torch.tensor([0, 1, 1])))(
-        model[1].weight.detach()
+    hessian = torch.autograd.functional.hessian(
+        lambda w: F.cross_entropy(POINTS @ w.T, torch.tensor([0, 1, 1])), model[1].weight.detach()
     )
     diagonal = torch.diagonal(hessian.reshape(6, 6)).reshape(2, 3)
     torch.testing.assert_close(fisher_information(model, POINTS)["1.weight"], diagonal)
