@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from mnist_course.data.batches import require_bytes
+from mnist_course.errors import InputError
 from mnist_course.pytorch.training import predict_probabilities
 
 PIXEL_MEAN, PIXEL_SD = 0.1307, 0.3081
@@ -91,6 +93,11 @@ class BlockCNN(nn.Module):
         Average each channel over the pixels that are left, before the logits. That takes fewer weights.
     dropout
         Share dropped before the logits.
+
+    Raises
+    ------
+    InputError
+        More convolutions than the images have pixels for.
     """
 
     def __init__(
@@ -109,6 +116,8 @@ class BlockCNN(nn.Module):
                     nn.ReLU(inplace=True),
                 ]
                 side, before = side - 2, channels
+        if side < 1:
+            raise InputError(f"the blocks {blocks} leave no pixel of 28 × 28; leave a convolution out")
         if average:
             layers.append(nn.AdaptiveAvgPool2d(1))
             side = 1
@@ -138,7 +147,13 @@ def predict_shifted(model: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.f
     -------
     array (N, classes)
         Rows sum to 1.
+
+    Raises
+    ------
+    InputError
+        Images of another type or shape.
     """
+    require_bytes(images)
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     height, width = images.shape[1:]
     views = (
