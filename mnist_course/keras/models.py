@@ -6,7 +6,9 @@ Logits, where tutorials put a softmax: the loss can then be computed without ove
 """
 
 import os
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,13 +18,18 @@ from mnist_course.errors import InputError
 
 
 def _sequential(name: str, seed: int, *stack: keras.Layer) -> keras.Sequential:
-    """Chain the layers behind a (28, 28, 1) input; give every kernel its own seed."""
+    """Chain the layers behind a (28, 28, 1) input."""
     model = keras.Sequential([keras.Input((28, 28, 1)), *stack], name=name)
+    _draw_kernels(model, seed)
+    return model
+
+
+def _draw_kernels(model: keras.Model, seed: int) -> None:
+    """Give every kernel its own seed; the global random state is left as it was."""
     for index, layer in enumerate(model.layers):
         if hasattr(layer, "kernel"):
             initializer = keras.initializers.GlorotUniform(seed=1000 * seed + index)
             layer.kernel.assign(initializer(layer.kernel.shape))
-    return model
 
 
 def lenet5(*, seed: int = 0) -> keras.Sequential:
@@ -105,6 +112,10 @@ def single_conv_cnn(*, seed: int = 0) -> keras.Sequential:
     )
 
 
+VGG16_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+"""What Keras downloads where it can."""
+
+
 def vgg16_transfer(
     weights: str | os.PathLike[str] | None = "imagenet", *, size: int = 64, seed: int = 0
 ) -> keras.Model:
@@ -126,7 +137,8 @@ def vgg16_transfer(
     Raises
     ------
     InputError
-        The weights are not there. The message says which file to put where.
+        The weights are not there, and the message says which file to put where; the file holds
+        something else; or too small a size.
 
     References
     ----------
@@ -136,19 +148,26 @@ def vgg16_transfer(
         raise InputError(
             f"size is {size}; VGG16 halves an image five times and needs at least 32 pixels"
         )
-    keras.utils.set_random_seed(seed)
     try:
-        base = keras.applications.VGG16(
-            weights=None if weights is None else os.fspath(weights),
-            include_top=False,
-            input_shape=(size, size, 3),
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Skipping")  # a layer would keep its random weights
+            base = keras.applications.VGG16(
+                weights=None if weights is None else os.fspath(weights),
+                include_top=False,
+                input_shape=(size, size, 3),
+            )
     except Exception as error:  # Keras reports a failed download, a missing and a wrong file differently
+        if weights == "imagenet":
+            raise InputError(
+                f"VGG16's ImageNet weights cannot be had here; put the file {VGG16_FILE} into the folder"
+                " models of KERAS_HOME (~/.keras/models), or pass its path as weights"
+            ) from error
+        reason = "does not hold" if Path(weights or "").is_file() else "does not exist; expected"
         raise InputError(
-            "VGG16's ImageNet weights cannot be had here; put the file"
-            " vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5 into the folder models of KERAS_HOME"
-            " (~/.keras/models), or pass its path as weights"
+            f"{weights} {reason} the weights of VGG16 without its top; pass the path of {VGG16_FILE}"
         ) from error
+    if weights is None:
+        _draw_kernels(base, seed)
     base.trainable = False
     digits = keras.Input((28, 28, 1))
     x = layers.Rescaling(255.0)(digits)

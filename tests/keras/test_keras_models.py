@@ -48,8 +48,49 @@ def test_a_local_file_of_weights_is_read(tmp_path):
     loaded = next(layer for layer in model.layers if layer.name.startswith("vgg16"))
     for ours, theirs in zip(loaded.get_weights(), base.get_weights(), strict=True):
         assert (ours == theirs).all()
-    with pytest.raises(InputError, match="pass its path"):
-        vgg16_transfer(tmp_path / "nothing.h5", size=32)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            None,
+            r"vgg\.h5 does not exist; expected the weights of VGG16 .*pass the path of vgg16_weights",
+        ),
+        (b"\x80\x04cposix\nsystem\n", r"vgg\.h5 does not hold the weights of VGG16"),
+        (b"", r"vgg\.h5 does not hold the weights of VGG16"),
+    ],
+)
+def test_a_file_that_holds_no_such_weights_is_named(content, message, tmp_path):
+    if content is not None:
+        (tmp_path / "vgg.h5").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        vgg16_transfer(tmp_path / "vgg.h5", size=32)
+
+
+def test_the_weights_of_another_network_are_refused(tmp_path):
+    import keras
+
+    other = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(2, 3)])
+    other.save_weights(tmp_path / "other.weights.h5")
+    with pytest.raises(InputError, match="does not hold the weights of VGG16"):
+        vgg16_transfer(tmp_path / "other.weights.h5", size=32)
+
+
+def test_random_weights_come_from_the_seed_and_leave_the_global_state_alone():
+    def kernels(seed):
+        model = vgg16_transfer(None, size=32, seed=seed)
+        base = next(layer for layer in model.layers if layer.name.startswith("vgg16"))
+        return base.layers[1].kernel, model.layers[-1].kernel
+
+    np.random.seed(5)  # noqa: NPY002
+    expected = np.random.random()  # noqa: NPY002
+    np.random.seed(5)  # noqa: NPY002
+    first, same, other = kernels(1), kernels(1), kernels(2)
+    assert np.random.random() == expected  # noqa: NPY002
+    for one, equal, another in zip(first, same, other, strict=True):
+        np.testing.assert_array_equal(one, equal)
+        assert np.any(np.asarray(one) != np.asarray(another))
 
 
 def test_too_small_a_size_is_refused():
