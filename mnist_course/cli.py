@@ -15,12 +15,11 @@ from mnist_course import __version__
 from mnist_course.augmentation import Augmentation
 from mnist_course.data import DATASETS
 from mnist_course.errors import InputError
-from mnist_course.models import FRAMEWORKS, MODELS, build, wing
+from mnist_course.finetuning.commands import finetune
+from mnist_course.models import MODELS, build, wing
+from mnist_course.runs import RUNS, WEIGHTS, draw, images, newest, opened, writable
 from mnist_course.schedules import SCHEDULES
 from mnist_course.training import OPTIMIZERS
-
-WEIGHTS = {"numpy": "weights.npz", "keras": "weights.keras", "pytorch": "weights.safetensors"}
-RUNS = Path("runs")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -87,7 +86,7 @@ def train(
         validation = 0.1
     if validation:
         training_data, held_out = training_data.split(1 - validation, seed=seed)
-    folder = _writable(out or RUNS / f"{model}-{framework}")
+    folder = writable(out or RUNS / f"{model}-{framework}")
     options: dict[str, Any] = {}
     if framework == "pytorch":
         how = wing(framework, "execution").Execution(precision)
@@ -121,26 +120,28 @@ def train(
     history.settings |= {"model": model, "data": data}
     training.save_weights(network, folder / WEIGHTS[framework])
     history.save(folder / "history.json")
-    _draw(history, folder / "learning_curve.png")
+    draw(history, folder / "learning_curve.png")
     result = training.evaluate(network, load(data, "test"))
     click.echo(f"test {result!r}")
     click.echo(f"wrote {WEIGHTS[framework]}, history.json and learning_curve.png to {folder}")
 
 
 @cli.command()
-@click.option("--from", "folder", type=click.Path(path_type=Path), help="A folder that train wrote.")
-@click.option("--data", default=None, help=f"{', '.join(DATASETS)}  [what it was trained on].")
+@click.option(
+    "--from", "folder", type=click.Path(path_type=Path), help="A folder that train or finetune wrote."
+)
+@click.option(
+    "--data", default=None, help=f"{', '.join(DATASETS)} or a folder  [what it was trained on]."
+)
 @click.option("--split", default="test", show_default=True, help="test or train.")
 @click.option(
     "--json", "file", type=click.Path(path_type=Path), help="Also write every measure to this file."
 )
 def evaluate(folder: Path | None, data: str | None, split: str, file: Path | None) -> None:
     """Print a trained network's accuracy with its interval, and precision, recall and F1 per class."""
-    from mnist_course.data import load
-
-    network, training, settings = _trained(folder)
+    network, training, settings = opened(folder or newest())
     name = data or settings["data"]
-    result = training.evaluate(network, load(name, split))
+    result = training.evaluate(network, images(name, split).renumbered(settings["class_names"]))
     click.echo(f"{settings['model']} ({settings['framework']}) on {name} {split}")
     click.echo(result.report())
     if file is not None:
@@ -149,19 +150,22 @@ def evaluate(folder: Path | None, data: str | None, split: str, file: Path | Non
 
 
 @cli.command()
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
-@click.option("--from", "folder", type=click.Path(path_type=Path), help="A folder that train wrote.")
-def predict(images: tuple[Path, ...], folder: Path | None) -> None:
+@click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
+@click.option(
+    "--from", "folder", type=click.Path(path_type=Path), help="A folder that train or finetune wrote."
+)
+def predict(pictures: tuple[Path, ...], folder: Path | None) -> None:
     """Classify grey pictures of single digits."""
     import numpy as np
 
-    from mnist_course.data import load
     from mnist_course.data.pictures import read_picture
 
-    pixels = np.stack([read_picture(path) for path in images])  # (N, 28, 28)
-    network, training, settings = _trained(folder)
-    names = load(settings["data"], "test").class_names
-    for path, probabilities in zip(images, training.predict_probabilities(network, pixels), strict=True):
+    pixels = np.stack([read_picture(path) for path in pictures])  # (N, 28, 28)
+    network, training, settings = opened(folder or newest())
+    names = settings["class_names"]
+    for path, probabilities in zip(
+        pictures, training.predict_probabilities(network, pixels), strict=True
+    ):
         best, second = np.argsort(-probabilities)[:2]
         click.echo(
             f"{path}: {names[best]}  ({probabilities[best]:.1%};"
@@ -207,7 +211,7 @@ def export(folder: Path, layout: str) -> None:
     """Write MNIST into FOLDER for other software."""
     from mnist_course.data.export import export_mnist
 
-    for path in export_mnist(_writable(folder), layout):
+    for path in export_mnist(writable(folder), layout):
         click.echo(f"wrote {path}")
 
 
@@ -225,58 +229,10 @@ class _Exercises(click.Group):
         return exercises.get_command(ctx, cmd_name)
 
 
+cli.add_command(finetune)
 cli.add_command(
     _Exercises("exercises", help="Hand out exercises, check one's own answers, grade a class.")
 )
-
-
-def _writable(folder: Path) -> Path:
-    """Create `folder`, or say why it cannot be written before any time is spent."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise InputError(f"{folder} is a file, or lies in one; name a folder to write into") from None
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{folder} is not writable; choose another folder with --out")
-    return folder
-
-
-def _trained(folder: Path | None) -> tuple[Any, Any, dict[str, Any]]:
-    """Load the network that `train` left in `folder`, or in the newest folder under runs/."""
-    from mnist_course.history import History
-
-    if folder is None:
-        finished = sorted(RUNS.glob("*/history.json"), key=lambda path: path.stat().st_mtime)
-        if not finished:
-            raise InputError("no trained network under runs/; run mnist-course train, or use --from")
-        folder = finished[-1].parent
-    if not (folder / "history.json").exists():
-        raise InputError(f"{folder} holds no history.json; name a folder that train wrote")
-    settings = History.load(folder / "history.json").settings
-    framework = settings.get("framework")
-    if framework not in FRAMEWORKS or settings.get("model") not in MODELS:
-        raise InputError(f"{folder}/history.json names no network of this course; train it again")
-    settings.setdefault("data", "mnist")
-    network = build(settings["model"], framework)
-    training = wing(framework, "training")
-    training.load_weights(network, folder / WEIGHTS[framework])
-    return network, training, settings
-
-
-def _draw(history: Any, path: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    import matplotlib.pyplot as plt
-
-    from mnist_course import plotting
-    from mnist_course.files import atomic_write
-
-    plotting.use_style()
-    figure = plotting.learning_curves(history)[0].figure
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, dpi=150)
-    plt.close(figure)
 
 
 def _fail(message: str) -> NoReturn:

@@ -60,7 +60,7 @@ class History:
             history = cls(**fields)
             lengths = {len(getattr(history, name)) for name in SERIES} - {0}
             numbers = [float(x) for name in SERIES for x in getattr(history, name)]
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise InputError(f"not a training history: {error}") from None
         if len(lengths) > 1 or len(numbers) > 1_000_000 or not isinstance(history.settings, dict):
             raise InputError("not a training history: its lists have different lengths")

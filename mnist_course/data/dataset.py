@@ -101,6 +101,22 @@ class ImageDataset:
         numbers = np.array([class_names.index(name) for name in self.class_names], np.uint8)
         return ImageDataset(self.images, numbers[self.labels], class_names)
 
+    def joined(self, other: "ImageDataset") -> "ImageDataset":
+        """Return this data set's images with those of `other` behind them.
+
+        Raises
+        ------
+        InputError
+            The classes are not the same.
+        """
+        if other.class_names != self.class_names:
+            raise InputError(
+                f"the classes do not match: {', '.join(other.class_names)} are not"
+                f" {', '.join(self.class_names)}"
+            )
+        images, labels = (self.images, other.images), (self.labels, other.labels)
+        return ImageDataset(np.concatenate(images), np.concatenate(labels), self.class_names)
+
     def counts(self) -> NDArray[np.int64]:
         """Count the images of each class; shape (number of classes,)."""
         return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)

@@ -7,14 +7,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from mnist_course.data import ImageDataset
 from mnist_course.errors import InputError
 from mnist_course.files import atomic_write
+from mnist_course.finetuning import METHODS
 from mnist_course.finetuning.freezing import trainable
-from mnist_course.finetuning.phases import LEARNING_RATES, METHODS, outputs, phases, prepare
+from mnist_course.finetuning.phases import LEARNING_RATES, outputs, phases, prepare
 from mnist_course.finetuning.prompts import match_labels
 from mnist_course.finetuning.storage import (
     ADAPTER,
@@ -224,13 +224,7 @@ def _together(
                 f"the classes do not match: those of the {name} images are"
                 f" {', '.join(data.class_names)}; expected {', '.join(train.class_names)}"
             )
-    if replay is None:
-        return train
-    return ImageDataset(
-        np.concatenate([train.images, replay.images]),
-        np.concatenate([train.labels, replay.labels]),
-        train.class_names,
-    )
+    return train if replay is None else train.joined(replay)
 
 
 def _digest(data: ImageDataset) -> str:

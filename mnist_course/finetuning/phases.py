@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from mnist_course.errors import InputError
+from mnist_course.finetuning import METHODS
 from mnist_course.finetuning.adapters import add_adapters, bias_only
 from mnist_course.finetuning.extending import require_plain
 from mnist_course.finetuning.freezing import (
@@ -24,11 +25,6 @@ from mnist_course.finetuning.freezing import (
 )
 from mnist_course.finetuning.lora import add_lora
 from mnist_course.finetuning.prompts import Prompted
-
-METHODS = ("linear", "full", "lpft", "gradual", "layerwise", "lora", "adapter", "bias", "prompt")
-"""The head alone; everything; the head, then everything; layer by layer from the head; everything, at
-rates that fall towards the input; low-rank changes; bottlenecks behind layers; biases; the picture's
-border."""
 
 LEARNING_RATES = {
     "linear": 3e-3,

@@ -18,10 +18,11 @@ from torch import nn
 
 from mnist_course.errors import InputError
 from mnist_course.files import atomic_write
+from mnist_course.finetuning import METHODS
 from mnist_course.finetuning.extending import extended
 from mnist_course.finetuning.freezing import trained_state
 from mnist_course.finetuning.lora import LoRAConv2d, LoRALinear, merge_lora
-from mnist_course.finetuning.phases import METHODS, prepare
+from mnist_course.finetuning.phases import prepare
 
 ADAPTER = "adapter.safetensors"
 WEIGHTS = "weights.safetensors"
@@ -38,7 +39,7 @@ class Description:
     Parameters
     ----------
     method
-        One of `mnist_course.finetuning.phases.METHODS`.
+        One of `mnist_course.finetuning.METHODS`.
     rank
         Of LoRA; the width of adapters or of a prompt's border; the other methods don't use it.
     class_names
