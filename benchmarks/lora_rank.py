@@ -28,7 +28,7 @@ COMMON: Recipe = {
     "pretraining": PRETRAINING,
     "batch_size": 50,
     "steps": 600,
-    "learning_rates": [3e-4, 1e-3, 3e-3, 1e-2],
+    "learning_rates": [1e-3, 3e-3, 1e-2, 3e-2],
     "validation_share": 0.2,
 }
 """What was fixed beforehand."""
