@@ -77,6 +77,35 @@ def test_impossible_fractions_are_refused(fraction):
         dataset_with([1, 2]).split(fraction, seed=0)
 
 
+@given(labels=st.lists(st.integers(0, 2), max_size=30), names=st.permutations(["a", "b", "c", "d"]))
+@settings(deadline=None)
+def test_renumbering_keeps_every_images_class(labels, names):
+    dataset = ImageDataset(dataset_with(labels).images, np.array(labels, np.uint8), ("a", "b", "c"))
+    other = dataset.renumbered(tuple(names))
+    assert [names[label] for label in other.labels] == ["abc"[label] for label in labels]
+    assert (other.images == dataset.images).all()
+
+
+def test_renumbering_refuses_classes_that_are_not_there():
+    dataset = dataset_with([1, 2])
+    with pytest.raises(
+        InputError, match="the classes do not match: 8, 9 of the data are not among 0, 1"
+    ):
+        dataset.renumbered(tuple("01234567"))
+
+
+def test_joining_puts_one_behind_the_other():
+    joined = dataset_with([1, 2]).joined(dataset_with([7, 8, 9]))
+    assert joined.labels.tolist() == [1, 2, 7, 8, 9]
+    assert joined.images[:, 0, 0].tolist() == [0, 1, 0, 1, 2]
+
+
+def test_joining_refuses_other_classes():
+    other = ImageDataset(np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.uint8), ("hat", "shoe"))
+    with pytest.raises(InputError, match="the classes do not match: hat, shoe are not 0, 1"):
+        dataset_with([1, 2]).joined(other)
+
+
 def test_scale_maps_bytes_to_the_unit_interval():
     pixels = scale(np.arange(256, dtype=np.uint8))
     assert pixels.dtype == np.float32
