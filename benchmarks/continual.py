@@ -7,7 +7,7 @@ per task, where theirs is larger and trains longer. Their initial weights are Py
 are this course's.
 
 EWC's strength was chosen on validation images by ``continual_choices.py``. The size of the store is that
-of van de Ven, Tuytelaars and Tolias (2022), the temperature that of Li and Hoiem (2017). The test images
+of van de Ven, Tuytelaars and Tolias (2022), the temperature that of Li and Hoiem (2018). The test images
 are opened once per run and choose nothing.
 
 A run's ``accuracies`` hold a row per task learned, with the test accuracy on every task so far. What the

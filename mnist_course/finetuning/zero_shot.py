@@ -80,7 +80,7 @@ class ByAttributes:
     References
     ----------
     Lampert, Nickisch and Harmeling, Attribute-based classification for zero-shot visual object
-    categorization, 2014, equation 2.
+    categorization, 2014.
     """
 
     def __init__(self, table: NDArray[Any]) -> None:
@@ -185,7 +185,8 @@ class ByEmbedding:
         from sklearn.preprocessing import StandardScaler
 
         self.map = make_pipeline(StandardScaler(), Ridge(alpha=self.alpha))
-        self.map.fit(features, self.vectors[labels])
+        # in float32 the many features of a convolution make the equations ill-conditioned
+        self.map.fit(np.asarray(features, np.float64), self.vectors[labels])
         return self
 
     def predict(self, features: NDArray[Any], among: Sequence[int]) -> NDArray[np.int64]:
@@ -200,8 +201,9 @@ class ByEmbedding:
             raise InputError("no map has been learned; call fit first")
         chosen = np.asarray(among)
         rows = self.vectors[chosen]
-        # a row's own length changes all of its cosines alike
-        cosines = self.map.predict(features) @ (rows / np.linalg.norm(rows, axis=1, keepdims=True)).T
+        directions = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        # what divides an image's own vector divides all of its cosines alike
+        cosines = self.map.predict(np.asarray(features, np.float64)) @ directions.T
         answers: NDArray[np.int64] = chosen[cosines.argmax(axis=1)]
         return answers
 

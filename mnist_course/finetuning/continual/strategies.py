@@ -221,7 +221,7 @@ class Distillation(Strategy):
 
     References
     ----------
-    Li and Hoiem, Learning without forgetting, 2017.
+    Li and Hoiem, Learning without forgetting, 2018.
     """
 
     temperature: float = 2.0
