@@ -202,7 +202,7 @@ class ByEmbedding:
         chosen = np.asarray(among)
         rows = self.vectors[chosen]
         directions = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-        # what divides an image's own vector divides all of its cosines alike
+        # the length of an image's own vector scales all of its cosines alike
         cosines = self.map.predict(np.asarray(features, np.float64)) @ directions.T
         answers: NDArray[np.int64] = chosen[cosines.argmax(axis=1)]
         return answers
