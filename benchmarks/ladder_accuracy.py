@@ -46,18 +46,21 @@ FIRST: Recipe = {
 
 CHANGES: dict[str, Recipe] = {
     "LeNet-5, 1 epoch": {},
-    "12 epochs": {"epochs": 12},
+    "8 epochs": {"epochs": 8},
     "one cycle": {"optimizer": "adamw", "learning_rate": 0.005, "schedule": "one_cycle"},
     "altered images": {"augmentation": {"rotation": 10.0, "shift": 2.0, "zoom": 0.1}},
     "five convolutions, batch norm": {
-        "network": [[32, 32], [64, 64], [128]],
+        "network": [[48, 48], [96, 96], [192]],
         "batch_size": 128,
         "learning_rate": 0.01,
+        "label_smoothing": 0.1,
         "execution": {"precision": "bf16", "channels_last": True},
     },
-    "label smoothing": {"label_smoothing": 0.1},
-    "averaged weights": {"ema": 0.999},
-    "40 epochs": {"epochs": 40},
+    "30 epochs, altered more, averaged weights": {
+        "epochs": 30,
+        "augmentation": {"rotation": 15.0, "shift": 2.5, "zoom": 0.15},
+        "ema": 0.999,
+    },
     "shifts": {"shifts": True},
     "ensemble of 5": {"members": 5},
 }

@@ -1,11 +1,9 @@
 """The ladder of accuracy of chapter 12: what a rung changes, and that trained networks are kept."""
 
-import json
 from itertools import pairwise
 
 import ladder_accuracy
 import ladder_accuracy_choices
-import measure
 import numpy as np
 import pytest
 import torch
@@ -72,11 +70,3 @@ def test_choices_are_made_without_the_test_images(images, monkeypatch):
     found = ladder_accuracy_choices.validate(QUICK, 0)
     assert found["validation_images"] == len(images) - round(len(images) * 5 / 6)
     assert 0 <= found["shifted_correct"] <= found["validation_images"]
-
-
-def test_results_hold_the_recipes_that_the_script_has():
-    variants = json.loads((measure.RESULTS / "ladder_accuracy.json").read_text())["variants"]
-    assert {name: entry["recipe"] for name, entry in variants.items()} == {
-        **rungs(),
-        "smallest": SMALLEST,
-    }
