@@ -28,7 +28,6 @@ COMMON: Recipe = {
     "pretraining": PRETRAINING,
     "batch_size": 50,
     "steps": 600,
-    "learning_rates": [1e-3, 3e-3, 1e-2, 3e-2],
     "validation_share": 0.2,
 }
 """What was fixed beforehand."""
@@ -44,11 +43,15 @@ LOADERS: dict[str, Callable[[str], ImageDataset]] = {
     "Fashion-MNIST": load_fashion_mnist,
 }
 
+HEAD: Recipe = {"method": "linear", "learning_rates": [3e-3, 1e-2, 3e-2, 1e-1]}
+LORA: Recipe = {"method": "lora", "learning_rates": [1e-3, 3e-3, 1e-2, 3e-2]}
+FULL: Recipe = {"method": "full", "learning_rates": [3e-4, 1e-3, 3e-3, 1e-2]}
 CHANGES: dict[str, Recipe] = {
-    "head alone": {"method": "linear"},
-    **{f"rank {rank}": {"method": "lora", "rank": rank} for rank in (1, 2, 4, 8, 16)},
-    "all weights": {"method": "full"},
+    "head alone": HEAD,
+    **{f"rank {rank}": {**LORA, "rank": rank} for rank in (1, 2, 4, 8, 16)},
+    "all weights": FULL,
 }
+"""As many candidates for each; the fewer numbers train, the larger are the rates that suit them."""
 
 
 def variants() -> dict[str, Recipe]:
