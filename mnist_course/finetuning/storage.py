@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import nn
 
 from mnist_course.errors import InputError
@@ -23,6 +21,7 @@ from mnist_course.finetuning.extending import extended
 from mnist_course.finetuning.freezing import trained_state
 from mnist_course.finetuning.lora import LoRAConv2d, LoRALinear, merge_lora
 from mnist_course.finetuning.phases import prepare
+from mnist_course.pytorch.weights import as_file, put, read
 
 ADAPTER = "adapter.safetensors"
 WEIGHTS = "weights.safetensors"
@@ -128,7 +127,7 @@ def merged(model: nn.Module) -> nn.Module:
 
 def adapter_bytes(model: nn.Module, about: Description) -> bytes:
     """Return the file of what was trained alone."""
-    return _to_bytes(trained_state(model), about)
+    return _as_file(trained_state(model), about)
 
 
 def save_adapter(model: nn.Module, about: Description, path: str | os.PathLike[str]) -> None:
@@ -162,14 +161,14 @@ def load_adapter(model: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
             " name the one that fine-tuning began with"
         )
     network = about.prepare(model)
-    _set(network, state, trained_state(network), path)
+    put(network, state, path, expected=trained_state(network))
     return network
 
 
 def save_merged(model: nn.Module, about: Description, path: str | os.PathLike[str]) -> None:
     """Write the whole network, merged; `load_merged` needs nothing else but its architecture."""
     with atomic_write(path) as temporary:
-        temporary.write_bytes(_to_bytes(merged(model).state_dict(), about))
+        temporary.write_bytes(_as_file(merged(model).state_dict(), about))
 
 
 def load_merged(model: nn.Module, path: str | os.PathLike[str]) -> tuple[nn.Module, tuple[str, ...]]:
@@ -192,39 +191,17 @@ def load_merged(model: nn.Module, path: str | os.PathLike[str]) -> tuple[nn.Modu
     if about is None:
         raise InputError(f"{path} does not say how it was fine-tuned; name a folder that finetune wrote")
     network = merged(about.prepare(model))
-    _set(network, state, network.state_dict(), path)
+    put(network, state, path)
     return network, about.class_names
 
 
-def _to_bytes(state: dict[str, torch.Tensor], about: Description) -> bytes:
-    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    return bytes(to_bytes(tensors, metadata={KEY: about.to_json()}))
+def _as_file(state: dict[str, torch.Tensor], about: Description) -> bytes:
+    return as_file(state, {KEY: about.to_json()})
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], Description | None]:
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected safetensors weights")
+    state, header = read(path)
     try:
-        with safe_open(path, "pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            text = (file.metadata() or {}).get(KEY)
-    except SafetensorError as error:
-        raise InputError(f"{path} is no safetensors file: {error}; fine-tune it again") from None
-    try:
-        return state, None if text is None else Description.from_json(text)
+        return state, Description.from_json(header[KEY]) if KEY in header else None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-
-
-def _set(
-    network: nn.Module, state: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], path: Path
-) -> None:
-    expected = {name: tuple(value.shape) for name, value in wanted.items()}
-    found = {name: tuple(value.shape) for name, value in state.items()}
-    if found != expected:
-        name = next(n for n in [*expected, *found] if found.get(n) != expected.get(n))
-        raise InputError(
-            f"{path} does not fit {type(network).__name__}: {name} has shape"
-            f" {found.get(name, 'none')}, expected {expected.get(name, 'none')}"
-        )
-    network.load_state_dict(state, strict=False)

@@ -9,9 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save as to_bytes
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -20,12 +17,22 @@ from mnist_course.data import ImageDataset
 from mnist_course.data.batches import require_bytes
 from mnist_course.errors import InputError
 from mnist_course.evaluation import Evaluation
-from mnist_course.files import atomic_write
 from mnist_course.history import History
-from mnist_course.pytorch import devices, parameters
+from mnist_course.pytorch import devices, parameters, weights
 from mnist_course.pytorch.execution import PLAIN, Execution, Step
 from mnist_course.pytorch.loaders import TensorLoader, to_tensor
+from mnist_course.pytorch.weights import load_weights, save_weights
 from mnist_course.training import Advance, AfterEpoch, require_dataset, run_epochs, schedule_of
+
+__all__ = [
+    "OPTIMIZERS",
+    "evaluate",
+    "fit",
+    "load_weights",
+    "predict_logits",
+    "predict_probabilities",
+    "save_weights",
+]
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
@@ -225,16 +232,16 @@ class _Trainer:
             tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
         for name, number in self.step.scaler.state_dict().items():  # empty unless it scales
             tensors[f"scaler.{name}"] = torch.tensor(number)
-        _save_tensors(tensors, path)
+        path.write_bytes(weights.as_file(tensors))
 
     def load(self, path: Path) -> None:
         parts: dict[str, dict[str, torch.Tensor]] = {}
-        for key, value in _load_tensors(path).items():
+        for key, value in weights.read(path)[0].items():
             part, name = key.split(".", 1)
             parts.setdefault(part, {})[name] = value
-        _set_weights(self.model, parts.get("model", {}), path)
+        weights.put(self.model, parts.get("model", {}), path)
         if self.average is not None:
-            _set_weights(self.average, parts.get("average", {}), path)
+            weights.put(self.average, parts.get("average", {}), path)
         state: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in parts.get("optimizer", {}).items():
             index, name = key.split(".", 1)
@@ -275,46 +282,3 @@ def evaluate(model: nn.Module, dataset: ImageDataset, *, batch_size: int = 500) 
     require_dataset(dataset)
     logits = predict_logits(model, dataset.images, batch_size=batch_size)
     return Evaluation(logits, dataset.labels, dataset.class_names)
-
-
-def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
-    """Write the network's parameters and buffers as safetensors."""
-    with atomic_write(path) as temporary:
-        _save_tensors(model.state_dict(), temporary)
-
-
-def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
-    """Read weights that `save_weights` wrote into a network of the same architecture.
-
-    Raises
-    ------
-    InputError
-        Not a safetensors file, or the weights of another architecture.
-    """
-    _set_weights(model, _load_tensors(Path(path)), Path(path))
-
-
-def _save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    # written by Python and not by safetensors, so that a full disk is an OSError as everywhere
-    path.write_bytes(to_bytes({name: value.contiguous() for name, value in tensors.items()}))
-
-
-def _load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; expected safetensors weights") from None
-    except SafetensorError as error:
-        raise InputError(f"{path} is no safetensors file: {error}; train it again") from None
-
-
-def _set_weights(model: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    if found != expected:
-        name = next(n for n in [*expected, *found] if found.get(n) != expected.get(n))
-        raise InputError(
-            f"{path} does not fit {type(model).__name__}: {name} has shape"
-            f" {found.get(name, 'none')}, expected {expected.get(name, 'none')}"
-        )
-    model.load_state_dict(weights)
