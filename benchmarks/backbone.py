@@ -17,6 +17,7 @@ from mnist_course.finetuning.backbones import efficientnet_lite0
 from mnist_course.finetuning.few_shot import draw
 from mnist_course.finetuning.methods import FineTuned, fine_tune
 from mnist_course.models import build
+from mnist_course.pytorch.execution import Execution
 from mnist_course.pytorch.training import evaluate
 
 COMMON: Recipe = {
@@ -26,6 +27,7 @@ COMMON: Recipe = {
     "epochs": 5,
     "batch_size": 32,
     "schedule": "cosine",
+    "channels_last": True,
 }
 """What was fixed beforehand: 1,000 images, 160 steps; digits enlarged from 28×28 to 64×64."""
 
@@ -34,7 +36,7 @@ WAYS: dict[str, Recipe] = {
     "ImageNet backbone, head alone": {"weights": "imagenet", "method": "linear"},
     "ImageNet backbone, all of it": {"weights": "imagenet", "method": "full"},
     "random backbone": {"weights": None, "method": "full"},
-    "LeNet-5": {"network": "lenet5", "method": "full"},
+    "LeNet-5": {"network": "lenet5", "method": "full", "channels_last": False},
 }
 
 
@@ -65,6 +67,7 @@ def tuned(recipe: Recipe, data: ImageDataset, seed: int) -> FineTuned:
         network,
         data,
         **{name: recipe[name] for name in options},
+        execution=Execution(channels_last=recipe["channels_last"]),
         seed=seed,
         device="cpu",
         progress=False,
