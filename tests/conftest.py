@@ -4,8 +4,12 @@ import os
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from mnist_course.data import ImageDataset, load_mnist
+
+settings.register_profile("course", settings.default, deadline=None)  # a machine may be busy
+settings.load_profile("course")
 
 ALLOWED_SKIPS = ("needs a GPU",)
 

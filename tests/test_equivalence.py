@@ -290,7 +290,7 @@ def test_flatten_order_says_where_each_value_went(rows, columns, channels):
     np.testing.assert_array_equal(first.reshape(-1)[order], last.reshape(-1))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     size=st.tuples(st.integers(5, 9), st.integers(5, 9)),
     kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),

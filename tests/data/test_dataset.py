@@ -15,7 +15,7 @@ def dataset_with(labels):
     return ImageDataset(images, labels)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     labels=st.lists(st.integers(0, 9), min_size=1, max_size=200),
     fraction=st.floats(0.01, 0.99),

@@ -63,7 +63,7 @@ def test_damaged_files_are_refused(content, message, tmp_path):
         read_idx(path)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(content=st.binary(max_size=64))
 def test_any_bytes_give_an_array_or_an_input_error(content, tmp_path_factory):
     path = tmp_path_factory.mktemp("fuzz") / "file"

@@ -26,7 +26,7 @@ def by_the_equation(layer, h):
     return h + (h @ down.T + layer.down.bias).clamp(min=0) @ up.T + layer.up.bias
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 4))
 def test_an_adapter_behind_a_dense_layer_is_the_equation(inputs, outputs, width):
     layer = adapter(nn.Linear(inputs, outputs), width)
@@ -34,7 +34,7 @@ def test_an_adapter_behind_a_dense_layer_is_the_equation(inputs, outputs, width)
     torch.testing.assert_close(layer(x), by_the_equation(layer, layer.base(x)))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(1, 3), st.integers(1, 6), st.integers(1, 4), st.integers(1, 2), st.integers(0, 2))
 def test_an_adapter_behind_a_convolution_is_the_equation_at_every_pixel(
     inputs, outputs, width, stride, padding

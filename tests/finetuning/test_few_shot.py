@@ -13,7 +13,7 @@ from mnist_course.finetuning.few_shot import CLASSIFIERS, Prototypes, draw
 from mnist_course.pytorch.models import build
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(shots=st.integers(1, 20), seed=st.integers(0, 99))
 def test_every_class_is_drawn_that_often(shots, seed, test_digits):
     assert draw(test_digits, shots, seed=seed).counts().tolist() == [shots] * 10
@@ -53,7 +53,7 @@ def examples(draw_):
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # theirs, one example per class
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(examples())
 def test_prototypes_are_scikit_learns_nearest_centroid(given_):
     known, labels, queries = given_
@@ -68,7 +68,7 @@ def test_distances_are_squared_euclidean():
     np.testing.assert_allclose(distances, [[4.0, 10.0]])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(examples())
 def test_the_cosine_compares_directions(given_):
     known, labels, queries = given_

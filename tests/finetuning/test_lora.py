@@ -109,26 +109,26 @@ def convolution(shape):
     return layer, random(2, groups * shape["inputs"], 9, 8)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(dense_layers)
 def test_a_dense_layer_equals_pefts_in_value_and_gradient(shape):
     assert_equal_to_peft(*dense(shape))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(convolutions)
 def test_a_convolution_equals_pefts_in_value_and_gradient(shape):
     assert_equal_to_peft(*convolution(shape))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(dense_layers)
 def test_a_dense_layer_merges_exactly(shape):
     layer, x = dense(shape)
     torch.testing.assert_close(layer.merged()(x), layer(x), **EXACT)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(convolutions)
 def test_a_convolution_merges_exactly(shape):
     layer, images = convolution(shape)

@@ -64,7 +64,7 @@ def test_twice_the_size_is_the_middle_enlarged(digits):
     torch.testing.assert_close(enlarged, middle[..., 2:30, 2:30], atol=2e-5, rtol=0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_each_image_is_torchvisions_affine(seed):
     images = torch.rand(5, 1, 28, 28, generator=generator(seed))

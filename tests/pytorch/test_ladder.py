@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 from torch import nn
@@ -14,7 +14,6 @@ from mnist_course.pytorch.ladder import SHIFTS, BlockCNN, predict_shifted
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
 
 
-@settings(deadline=None)
 @given(
     blocks=st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=2), min_size=1, max_size=2),
     average=st.booleans(),

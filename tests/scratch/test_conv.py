@@ -79,7 +79,7 @@ def torch_conv2d(images, kernels, bias, stride, padding, dilation):
 @example(STRIDE_ABOVE_KERNEL)
 @example(DILATION_3)
 @example(PYTORCH_BUG)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_value_and_every_gradient_equal_pytorch(dtype, case):
     image_shape, kernel_shape, stride, padding, dilation = case
     images, kernels, bias = arrays(image_shape, kernel_shape, dtype)
@@ -98,7 +98,7 @@ def test_value_and_every_gradient_equal_pytorch(dtype, case):
 
 @pytest.mark.parametrize("method", METHODS)
 @given(cases(largest=3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_method_computes_the_same(method, case):
     image_shape, kernel_shape, stride, padding, dilation = case
     images, kernels, bias = arrays(image_shape, kernel_shape, "float64")
@@ -113,7 +113,7 @@ def test_every_method_computes_the_same(method, case):
 
 @pytest.mark.parametrize("group_bytes", [1, conv_rows.GROUP_BYTES])
 @given(case=cases())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_both_memory_orders_agree(group_bytes, case):
     image_shape, kernel_shape, stride, padding, dilation = case
     images, kernels, _ = arrays(image_shape, kernel_shape, "float64")

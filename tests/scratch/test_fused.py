@@ -37,7 +37,7 @@ def run(fuse, case, d_out=None):
 
 
 @given(cases())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_output_and_gradients_agree(case):
     fused, ours = run(True, case)
     plain, theirs = run(False, case)

@@ -27,7 +27,7 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
     st.sampled_from([0.0, 0.1, 0.5]),
     st.sampled_from([1.0, 100.0, 1e4]),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_cross_entropy_equals_pytorch(dtype, batch, classes, smoothing, scale):
     rng = np.random.default_rng(0)
     logits = (scale * rng.standard_normal((batch, classes))).astype(dtype)

@@ -33,7 +33,7 @@ def cases(draw):
 @pytest.mark.parametrize("kind", PAIRS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @given(cases())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_value_and_gradient_equal_pytorch(kind, dtype, case):
     shape, size, stride, levels = case
     ours, ours_backward, theirs = PAIRS[kind]
