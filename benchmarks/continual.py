@@ -2,9 +2,8 @@
 
 Split MNIST follows van de Ven and Tolias (2019, arXiv:1904.07734): five tasks of two digits, a dense
 network of two layers of 400, Adam, 2,000 batches of 128 per task; every seed deals the digits out anew.
-Permuted MNIST has their ten tasks, with the same network and a quarter of the batches, about an epoch
-per task, where theirs is larger and trains longer. Their initial weights are PyTorch's own; here they
-are this course's.
+Permuted MNIST has their ten tasks, with the same network and 500 batches each, about an epoch; theirs is
+larger and trains for 5,000.
 
 EWC's strength was chosen on validation images by ``continual_choices.py``. The size of the store is that
 of van de Ven, Tuytelaars and Tolias (2022), the temperature that of Li and Hoiem (2018). The test images
