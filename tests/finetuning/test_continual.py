@@ -358,7 +358,7 @@ def test_row_t_tests_all_tasks_up_to_t(untreated):
 
 def test_untreated_the_newest_task_is_learned_and_the_one_before_forgotten(untreated):
     assert untreated.diagonal().min() > 0.85
-    assert untreated[1, 0] < 0.6
+    assert untreated[1, 0] < 0.65
 
 
 @pytest.mark.parametrize(
@@ -366,8 +366,8 @@ def test_untreated_the_newest_task_is_learned_and_the_one_before_forgotten(untre
 )
 def test_every_strategy_keeps_more_than_none(strategy, pair, untreated):
     accuracies, _ = short(pair, strategy, "domain")
-    assert accuracies[1, 0] > untreated[1, 0] + 0.2
-    assert accuracies[1, 1] > 0.8
+    assert accuracies[1, 0] > untreated[1, 0] + 0.1
+    assert accuracies[1, 1] > 0.7
 
 
 def test_without_replay_the_class_scenario_ends_with_the_last_task_alone(pair):
