@@ -110,5 +110,7 @@ def train_and_test(recipe: Recipe, seed: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    import lora_rank  # a worker is sent the function by its name, and keeps the network it has trained
+
     packages = ["mnist-course", "numpy", "torch"]
-    main("lora_rank", variants(), packages=packages, run=train_and_test, seeds=range(5))
+    main("lora_rank", variants(), packages=packages, run=lora_rank.train_and_test, seeds=range(5))

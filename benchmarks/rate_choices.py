@@ -37,19 +37,14 @@ def measured(
     ]
     start = time.perf_counter()
     values: dict[str, dict[int, dict[str, Any]]] = {}
-    number = 0
-    try:
-        for (label, _, seed), found in sweeps.on_processes(jobs, validate, workers):
-            if isinstance(found, Exception):
-                sys.exit(f"{label}, seed {seed} failed: {type(found).__name__}: {found}")
-            values.setdefault(label, {})[seed] = found
-            number += 1
-            left = (time.perf_counter() - start) / number * (len(jobs) - number)
-            share = found["correct"] / found["images"]
-            print(f"{label}: {share:.4f}, {left / 60:.0f} min left", file=sys.stderr, flush=True)
-    except TimeoutError:  # on a busy machine workers may take long to end
-        if number < len(jobs):
-            raise
+    outcomes = sweeps.on_processes(jobs, validate, workers)
+    for number, ((label, _, seed), found) in enumerate(outcomes, 1):
+        if isinstance(found, Exception):
+            sys.exit(f"{label}, seed {seed} failed: {type(found).__name__}: {found}")
+        values.setdefault(label, {})[seed] = found
+        left = (time.perf_counter() - start) / number * (len(jobs) - number)
+        share = found["correct"] / found["images"]
+        print(f"{label}: {share:.4f}, {left / 60:.0f} min left", file=sys.stderr, flush=True)
     table: Table = {}
     for label, by_seed in values.items():
         task, method, rate = label.split(" | ")
