@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import measure
@@ -182,3 +183,27 @@ def test_unusable_options_are_refused(options, results, monkeypatch):
     with pytest.raises(SystemExit) as refused:
         sweep(monkeypatch, results, {"one": {}}, *options)
     assert refused.value.code == 2
+
+
+@contextmanager
+def ending_late(**_):
+    yield
+    raise TimeoutError
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_processes_that_end_late_spoil_only_a_sweep_that_is_not_done(finished, monkeypatch):
+    def outcomes(client, jobs, run, workers):
+        yield from ((job, {}) for job in jobs)
+        if not finished:
+            raise TimeoutError
+
+    monkeypatch.setattr("distributed.LocalCluster", ending_late)
+    monkeypatch.setattr("distributed.Client", nullcontext)
+    monkeypatch.setattr(sweeps, "_outcomes", outcomes)
+    found = sweeps.on_processes([("a", {}, 0)], None, workers=1)
+    if finished:
+        assert list(found) == [(("a", {}, 0), {})]
+    else:
+        with pytest.raises(TimeoutError):
+            list(found)

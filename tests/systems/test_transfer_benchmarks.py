@@ -162,23 +162,3 @@ def test_a_choice_at_the_end_of_its_candidates_is_pointed_out(results, capsys):
 def test_without_choices_the_script_that_makes_them_is_named(results):
     with pytest.raises(SystemExit, match=r"run first: python benchmarks/transfer_choices\.py"):
         transfer.variants()
-
-
-def measured_with_workers_that_end_late(monkeypatch, done):
-    def on_processes(jobs, run, workers):
-        for job in jobs[:done]:
-            yield job, {"correct": 1, "images": 2, "seconds": 3.0}
-        raise TimeoutError
-
-    monkeypatch.setattr(sweeps, "on_processes", on_processes)
-    return rate_choices.measured({("task", "way"): {}}, {"way": (0.1, 0.2)}, None, [5], workers=1)
-
-
-def test_workers_that_end_late_cost_no_measurement(monkeypatch):
-    table = measured_with_workers_that_end_late(monkeypatch, done=2)
-    assert table["task"]["way"]["0.2"]["validation_accuracy"]["values"] == [0.5]
-
-
-def test_workers_that_end_before_the_last_run_are_an_error(monkeypatch):
-    with pytest.raises(TimeoutError):
-        measured_with_workers_that_end_late(monkeypatch, done=1)
