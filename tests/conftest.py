@@ -1,6 +1,7 @@
 """Small real data for every test, and the rule that CI skips nothing silently."""
 
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -10,6 +11,10 @@ from mnist_course.data import ImageDataset, load_mnist
 
 settings.register_profile("course", settings.default, deadline=None)  # a machine may be busy
 settings.load_profile("course")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell starts what runs in its background so, and the commands that tests interrupt inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ALLOWED_SKIPS = ("needs a GPU",)
 
