@@ -1,4 +1,4 @@
-"""Fine-tuned on one kind of images, tested on others: LP-FT against full fine-tuning (chapter 14).
+"""Fine-tuned on one kind of images, tested on others: LP-FT against full fine-tuning (chapter 13).
 
 A network that has learned MNIST is fine-tuned on optical digits. In distribution are the optical digits'
 test images. Out of distribution are MNIST's test images, which the pretrained network knew, and the

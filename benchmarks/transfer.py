@@ -1,4 +1,4 @@
-"""From MNIST to optical digits and to Fashion-MNIST: how many examples a method needs (chapter 14).
+"""From MNIST to optical digits and to Fashion-MNIST: how many examples a method needs (chapter 13).
 
 LeNet-5 is trained on MNIST's 60,000 training images, one network per seed. Each run gives one method
 some examples of the other data set, drawn by the seed, and the same number of steps; the same is done

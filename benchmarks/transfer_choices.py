@@ -1,4 +1,4 @@
-"""The learning rates of `transfer.py` and `out_of_distribution.py` (chapter 14).
+"""The learning rates of `transfer.py` and `out_of_distribution.py` (chapter 13).
 
 Each method learns from 500 of a data set's training images, about 50 of every class, and is judged on
 the other training images. The test images are not opened. Every choice is made for a method, a target
