@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from over_seeds import Recipe, main
 from torch import nn
@@ -97,8 +98,6 @@ def rungs() -> dict[str, Recipe]:
 
 def network(recipe: Recipe, seed: int) -> nn.Module:
     """Return the recipe's network, not trained yet."""
-    import torch
-
     if isinstance(recipe["network"], str):
         return build(recipe["network"], seed=seed)
     torch.manual_seed(seed)
