@@ -1,5 +1,6 @@
 """The ladder of accuracy of chapter 12: what a rung changes, and that trained networks are kept."""
 
+import json
 from itertools import pairwise
 
 import ladder_accuracy
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from ladder_accuracy import FIRST, SMALLEST, members, rungs, train
+from measure import RESULTS
 
 from mnist_course.data import ImageDataset, load_mnist
 
@@ -22,6 +24,14 @@ def images():
 def test_every_rung_changes_something():
     recipes = [*rungs().values()]
     assert all(before != after for before, after in pairwise(recipes))
+
+
+def test_the_results_are_those_of_these_recipes_with_five_seeds_each():
+    found = json.loads((RESULTS / "ladder_accuracy.json").read_text())["variants"]
+    recipes = {label: variant["recipe"] for label, variant in found.items()}
+    assert recipes == {**rungs(), "smallest": SMALLEST}
+    seeds = {label: [run["seed"] for run in variant["runs"]] for label, variant in found.items()}
+    assert all(which == [*range(5)] for which in seeds.values())
 
 
 def test_the_smallest_network_has_at_most_3000_weights():
