@@ -60,7 +60,7 @@ def test_recipes_are_the_same_after_json(results):
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_every_variant_runs(label, results, few):
+def test_every_variant_runs(label, few, results):
     recipes = continual.variants()
     for strategy in STRATEGIES:
         found = continual.train_and_test(recipes[f"{label}, {strategy}"], seed=0)
@@ -71,7 +71,7 @@ def test_every_variant_runs(label, results, few):
         assert found["test_images"] == {"split": 200, "permuted": 400}[label.split(",")[0]]
 
 
-def test_a_run_is_written_with_its_accuracies(results, few, monkeypatch):
+def test_a_run_is_written_with_its_accuracies(few, results, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["benchmarks/continual.py", "--only", "split, class, replay"])
     main(
         "continual",
