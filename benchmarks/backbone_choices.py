@@ -6,7 +6,7 @@ images are not opened.
 
 from typing import Any
 
-import over_seeds
+import choices
 from backbone import COMMON, TARGETS, WAYS, Recipe, tuned
 
 from mnist_course.data import load
@@ -42,12 +42,6 @@ def variants() -> dict[str, Recipe]:
     }
 
 
-HOW: dict[str, Any] = {
-    "packages": ("mnist-course", "numpy", "torch", "timm"),
-    "run": validate,
-    "seeds": (100, 101),  # not those of the runs on the test images
-    "judged_on": "validation",
-}
-
 if __name__ == "__main__":
-    over_seeds.main("backbone_choices", variants(), **HOW)
+    packages = ("mnist-course", "numpy", "torch", "timm")
+    choices.main("backbone_choices", variants(), packages=packages, run=validate)

@@ -1,14 +1,27 @@
-"""What a ``*_choices.py`` script chose: of a choice's candidates the best mean on validation images.
+"""Choices on validation images: every candidate with the same seeds, and the best mean is taken.
 
-Such a script runs one variant per candidate through `over_seeds`, labelled "CHOICE: VALUE", the smallest
-value first. The script that needs the choice asks here for the recipe that won.
+A script of choices runs one variant per candidate, labelled "CHOICE: VALUE", the smallest value first.
+The script that needs the choice asks here for the recipe that won.
 """
 
 import json
 import sys
+from collections.abc import Iterable, Mapping
 
 import measure
-from sweeps import Recipe
+import over_seeds
+from sweeps import Recipe, Run
+
+SEEDS = (100, 101)
+"""Not those of the runs on the test images."""
+
+
+def main(name: str, variants: Mapping[str, Recipe], *, packages: Iterable[str], run: Run) -> None:
+    """Run what is missing of the candidates in ``results/NAME.json``.
+
+    A run returns ``validation_correct`` and ``validation_images``.
+    """
+    over_seeds.main(name, variants, packages=packages, run=run, seeds=SEEDS, judged_on="validation")
 
 
 def best(name: str, choice: str) -> Recipe:

@@ -7,8 +7,8 @@ takes the best, of equals the weaker.
 
 from typing import Any
 
+import choices
 import continual
-import over_seeds
 from over_seeds import Recipe
 
 from mnist_course.data import load_mnist
@@ -40,12 +40,6 @@ def validate(recipe: Recipe, seed: int) -> dict[str, Any]:
     return {"validation_correct": found["test_correct"], "validation_images": found["test_images"]}
 
 
-HOW: dict[str, Any] = {
-    "packages": ("mnist-course", "numpy", "torch"),
-    "run": validate,
-    "seeds": (100, 101),  # not those of the runs on the test images
-    "judged_on": "validation",
-}
-
 if __name__ == "__main__":
-    over_seeds.main("continual_choices", variants(), **HOW)
+    packages = ("mnist-course", "numpy", "torch")
+    choices.main("continual_choices", variants(), packages=packages, run=validate)

@@ -53,13 +53,14 @@ EXAMPLES: dict[str, tuple[int | None, ...]] = {
 def variants() -> dict[str, Recipe]:
     """Return label → recipe for every task, number of examples and method."""
     untouched = {**COMMON, "target": "optdigits", "start": "pretrained", "method": None, "examples": 0}
+    rates = {(task, method): chosen_rates(task, method) for task in TASKS for method in METHODS}
     return {"optdigits, 0 per class, untouched": untouched} | {
         f"{task}, {examples or 'all'} per class, {method}": {
             **COMMON,
             **settings,
             "method": method,
             "examples": examples,
-            **chosen_rates(task, method),
+            **rates[task, method],
         }
         for task, settings in TASKS.items()
         for examples in EXAMPLES[settings["target"]]

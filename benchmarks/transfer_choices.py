@@ -9,7 +9,6 @@ training the head alone.
 from typing import Any
 
 import choices
-import over_seeds
 from transfer import COMMON, TASKS, Recipe, tuned
 
 from mnist_course.data import load
@@ -32,6 +31,7 @@ RATES = {
     "lora": MIDDLE, "adapter": HIGH, "bias": HIGH, "prompt": HIGHEST,
 }  # fmt: skip
 """Method → candidates."""
+PACKAGES = ("mnist-course", "numpy", "torch", "scikit-learn")
 
 
 def validate(recipe: Recipe, seed: int) -> dict[str, Any]:
@@ -52,26 +52,18 @@ def candidates(method: str) -> dict[str, Recipe]:
     }
 
 
-HOW: dict[str, Any] = {
-    "packages": ("mnist-course", "numpy", "torch", "scikit-learn"),
-    "run": validate,
-    "seeds": (100, 101),  # not those of the runs on the test images
-    "judged_on": "validation",
-}
-
-
 def main() -> None:
     """Run the candidates that are missing, LP-FT's last."""
     variants: dict[str, Recipe] = {}
     for method in METHODS:
         if method != "lpft":
             variants |= candidates(method)
-    over_seeds.main("transfer_choices", variants, **HOW)
+    choices.main("transfer_choices", variants, packages=PACKAGES, run=validate)
     for label, recipe in candidates("lpft").items():
         task, _, _ = label.rpartition(", ")
         probe = choices.best("transfer_choices", f"{task}, linear")
         variants[label] = {**recipe, "probe_learning_rate": probe["learning_rate"]}
-    over_seeds.main("transfer_choices", variants, **HOW)
+    choices.main("transfer_choices", variants, packages=PACKAGES, run=validate)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import itertools
 import json
 import sys
 
+import choices
 import continual
 import continual_choices
 import measure
@@ -109,7 +110,12 @@ def test_the_choice_opens_training_images_only_and_is_what_the_benchmark_uses(
     for protocol in ("split", "permuted"):
         monkeypatch.setitem(continual_choices.STRENGTHS, protocol, [1.0, 100.0])
     monkeypatch.setattr(sys, "argv", ["benchmarks/continual_choices.py", "--seeds", "100"])
-    main("continual_choices", continual_choices.variants(), **continual_choices.HOW)
+    choices.main(
+        "continual_choices",
+        continual_choices.variants(),
+        packages=["numpy"],
+        run=continual_choices.validate,
+    )
     assert set(opened) == {"train"}
     recipes = continual.variants()
     assert {recipes[f"{label}, ewc"]["options"]["strength"] for label in LABELS} <= {1, 100}

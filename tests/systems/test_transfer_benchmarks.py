@@ -7,7 +7,6 @@ import backbone_choices
 import choices
 import measure
 import out_of_distribution
-import over_seeds
 import pytest
 import transfer
 import transfer_choices
@@ -126,7 +125,7 @@ def test_every_backbone_is_tested(opened, any_rate):
 
 def one_seed_each(script, monkeypatch):
     """Two rates per method, one seed, no options."""
-    monkeypatch.setitem(script.HOW, "seeds", (100,))
+    monkeypatch.setattr(choices, "SEEDS", (100,))
     monkeypatch.setattr(script, "RATES", dict.fromkeys(script.RATES, (0.001, 0.01)))
     monkeypatch.setattr("sys.argv", [script.__name__])
 
@@ -144,7 +143,12 @@ def test_rates_are_chosen_on_training_images_only(opened, results, monkeypatch):
 
 def test_rates_of_a_backbone_are_chosen_on_training_images_only(opened, results, monkeypatch):
     one_seed_each(backbone_choices, monkeypatch)
-    over_seeds.main("backbone_choices", backbone_choices.variants(), **backbone_choices.HOW)
+    choices.main(
+        "backbone_choices",
+        backbone_choices.variants(),
+        packages=["numpy"],
+        run=backbone_choices.validate,
+    )
     assert {*opened} == {"train"}
     assert {recipe["learning_rate"] for recipe in backbone.variants().values()} <= {1e-3, 1e-2}
 
