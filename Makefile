@@ -10,7 +10,7 @@ QUIET  := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 TQ
 NBVAL  := --nbval --nbval-current-env --nbval-cell-timeout 300 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help book lab test lint system bench execute lock clean
+.PHONY: help book pdf lab test lint system bench execute lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,10 @@ $(READY): requirements.txt pyproject.toml
 
 book: $(READY)  ## build the book and print its address
 	@$(BIN)/python tools/build_book.py
+
+pdf: $(READY) system  ## print the book into book/_build/book.pdf
+	@$(BIN)/python tools/build_book.py
+	@$(BIN)/python tools/print_book.py
 
 lab: $(READY)  ## open JupyterLab on the chapters
 	$(BIN)/jupyter lab --notebook-dir=. chapters
@@ -63,4 +67,4 @@ lock:  ## compile requirements.txt from pyproject.toml (needs uv)
 	  --python-version 3.11 pyproject.toml --output-file requirements.txt
 
 clean:  ## remove what was built; the environment stays
-	rm -rf book/_build book/_static/vendor .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf book/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

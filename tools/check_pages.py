@@ -4,7 +4,8 @@
 
 A page is opened in Chromium, served from this machine. A finding is one line: a console error, a
 failed request, a request to another host, an image without alt text, a formula or a diagram that
-was not drawn, another number of main headings than one, a page wider than its window.
+was not drawn, another number of main headings than one, a page wider than its window, a page that
+transfers more than its budget.
 """
 
 import functools
@@ -12,14 +13,13 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 SITE = Path(__file__).resolve().parent.parent / "book" / "_build" / "html"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -33,13 +33,11 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
+BUDGET = 1_500_000
+"""Bytes that a page may transfer to a browser that has nothing of it yet, uncompressed."""
+
 ARRIVED = "() => !document.querySelector('meta[http-equiv=Refresh]')"
 """The index page sends its reader on to the book's first page."""
-
-DRAWN = "window.MathJax?.startup?.promise ?? Promise.resolve()"
-"""Resolves when the formulas are set."""
-
-DIAGRAMS = "() => document.querySelectorAll('pre.mermaid:not(:has(svg))').length === 0"
 
 LOOK = r"""() => {
   const all = (selector) => [...document.querySelectorAll(selector)];
@@ -55,9 +53,12 @@ LOOK = r"""() => {
   }
   for (const formula of all("span.math, div.math"))
     if (!formula.querySelector("mjx-container")) findings.push(`formula not set: ${short(formula)}`);
-  for (const error of all("mjx-merror, [data-mjx-error]"))
-    findings.push(`formula with an error: ${error.getAttribute("data-mjx-error") ?? short(error)}`);
-  for (const diagram of all("pre.mermaid"))
+  for (const use of all("use"))
+    if (!document.querySelector(use.getAttribute("href")))
+      findings.push(`a glyph is missing: ${use.outerHTML}`);
+  for (const icon of all("i[class*='fa-'], .svg-inline--fa[data-icon=circle-question]"))
+    findings.push(`an icon is missing: ${short(icon)}`);
+  for (const diagram of all(".mermaid"))
     if (!diagram.querySelector("svg")) findings.push(`diagram not drawn: ${short(diagram)}`);
     else if (!diagram.querySelector("svg > title")) findings.push("diagram without accTitle");
   const wider = document.documentElement.scrollWidth - window.innerWidth;
@@ -125,6 +126,15 @@ def watch(page: Page, home: str) -> list[str]:
     return findings
 
 
+def weigh(page: Page) -> list[int]:
+    """Return a list that fills with the bytes of each answer that the page gets."""
+    sizes: list[int] = []
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.on("Network.loadingFinished", lambda answer: sizes.append(int(answer["encodedDataLength"])))
+    return sizes
+
+
 def read_page(
     browser: Browser, home: str, path: str, *, width: int = 1280, theme: str = "light"
 ) -> list[str]:
@@ -132,13 +142,13 @@ def read_page(
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
     page = context.new_page()
     findings = watch(page, home)
+    sizes = weigh(page)
     page.goto(home + path)
     page.wait_for_function(ARRIVED)
     page.wait_for_load_state("networkidle")
-    page.evaluate(DRAWN)
-    with suppress(PlaywrightTimeout):  # what is not drawn by then is found below
-        page.wait_for_function(DIAGRAMS, timeout=5_000)
     findings += page.evaluate(LOOK)
+    if sum(sizes) > BUDGET:
+        findings.append(f"{sum(sizes):,} bytes in {len(sizes)} requests, more than {BUDGET:,}")
     context.close()
     return findings
 

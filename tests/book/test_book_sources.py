@@ -100,9 +100,7 @@ def test_status_page_shows_times_hardware_and_versions():
 def small_book(tmp_path_factory):
     """A book of two pages with this book's configuration and extensions."""
     root = tmp_path_factory.mktemp("small")
-    shutil.copytree(
-        BOOK, root / "book", ignore=shutil.ignore_patterns("_build", "vendor", "*.md", "_toc.yml")
-    )
+    shutil.copytree(BOOK, root / "book", ignore=shutil.ignore_patterns("_build", "*.md", "_toc.yml"))
     toc = "format: jb-book\nroot: book/index\nchapters:\n- file: book/glossary\n"
     (root / "book" / "_toc.yml").write_text(toc, encoding="utf-8")
     glossary = "# Glossary\n\n```{glossary}\nmax pooling\n  Keeps the largest value.\n```\n"

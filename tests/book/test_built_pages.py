@@ -70,8 +70,8 @@ def test_search_finds_what_is_there(browser, home, served):
 def test_diagram_changes_with_the_theme(browser, home):
     page = browser.new_page()
     page.goto(home + "book/preface.html", wait_until="networkidle")
-    fill = "getComputedStyle(document.querySelector('pre.mermaid .node rect')).fill"
-    page.wait_for_selector("pre.mermaid svg")
+    fill = "getComputedStyle(document.querySelector('div.mermaid .node rect')).fill"
+    page.wait_for_selector("div.mermaid svg")
     before = page.evaluate(fill)
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     page.wait_for_function(f"{fill} !== {before!r}")
@@ -98,7 +98,8 @@ BAD = """<!doctype html><html><head><meta charset="utf-8"><title>bad</title>
 <script src="gone.js"></script><script>console.error("a console error"); undefinedName();</script>
 </head><body><h1>One</h1><h1>Two</h1>
 <img src="https://example.invalid/badge.svg"><img src="data:," alt="figure.png">
-<span class="math">\\(x\\)</span><pre class="mermaid">graph LR; a --> b</pre>
+<span class="math">\\(x\\)</span><div class="mermaid">graph LR; a --> b</div>
+<svg><use href="#nothing"/></svg><i class="fas fa-gone"></i>
 <div style="width: 3000px">wide</div>
 <a href="nowhere.html">file</a> <a href="#nowhere">anchor</a> <a href="bad.html">itself</a>
 </body></html>"""
@@ -114,8 +115,20 @@ EXPECTED = (
     "a file name as alt text: figure.png",
     "formula not set: \\(x\\)",
     "diagram not drawn: graph LR",
+    'a glyph is missing: <use href="#nothing">',
+    'an icon is missing: <i class="fas fa-gone">',
     "pixels wider than its window",
 )
+
+
+def test_a_heavy_page_is_found_heavy(browser, tmp_path):
+    page = '<!doctype html><h1>One</h1><img src="big.svg" alt="A large picture">'
+    (tmp_path / "heavy.html").write_text(page, encoding="utf-8")
+    svg = '<svg xmlns="http://www.w3.org/2000/svg"><!--' + "x" * check_pages.BUDGET + "--></svg>"
+    (tmp_path / "big.svg").write_text(svg, encoding="utf-8")
+    with check_pages.serve(tmp_path) as home:
+        findings = check_pages.read_page(browser, home, "heavy.html")
+    assert [one for one in findings if re.search(r"1,500,\d+ bytes in \d requests", one)]
 
 
 def test_a_bad_page_is_found_bad_in_every_way(browser, tmp_path):

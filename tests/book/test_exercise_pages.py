@@ -109,7 +109,7 @@ def test_every_interview_question_has_an_answer_that_opens_and_leads_on():
 def small_book(tmp_path_factory):
     """A book of one exercise, with this book's configuration and extensions."""
     root = tmp_path_factory.mktemp("small")
-    ignored = shutil.ignore_patterns("_build", "vendor", "*.md", "_toc.yml", "status.json")
+    ignored = shutil.ignore_patterns("_build", "*.md", "_toc.yml", "status.json")
     shutil.copytree(BOOK, root / "book", ignore=ignored)
     (root / "exercises").mkdir()
     draft = template("00_small")
