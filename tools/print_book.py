@@ -115,7 +115,9 @@ def numbers(browser: Browser, count: int) -> PdfReader:
 
 def link_annotations(sheet: PageObject) -> Iterator[DictionaryObject]:
     """Yield the links of a sheet."""
-    for reference in sheet.get("/Annots") or ():
+    if "/Annots" not in sheet:
+        return
+    for reference in sheet["/Annots"]:
         annotation = reference.get_object()
         if annotation.get("/Subtype") == "/Link":
             yield annotation
@@ -156,7 +158,7 @@ def join(printed: list[Printed], home: str, stamps: PdfReader) -> PdfWriter:
         for sheet in own:
             for link in link_annotations(sheet):
                 inside = link.get("/Dest")
-                address = link.get("/A", {}).get("/URI", "")
+                address = str(link["/A"].get("/URI", "")) if "/A" in link else ""
                 if isinstance(inside, (str, NameObject)):
                     link[NameObject("/Dest")] = place(own, sources[name], str(inside).lstrip("/"))
                 elif address.startswith(home):

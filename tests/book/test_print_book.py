@@ -1,4 +1,4 @@
-"""The book on paper: pages in order, bookmarks, links within the file, everything open, nothing to click."""
+"""The book on paper: pages in order, bookmarks, links within the file, all open, nothing to click."""
 
 import sys
 
