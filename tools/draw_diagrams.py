@@ -29,8 +29,9 @@ DRAW = """async ([name, source]) => {
   const {svg} = await mermaid.render(`diagram-${name}`, source);
   const picture = new DOMParser().parseFromString(svg, "text/html").querySelector("svg");
   for (const node of picture.querySelectorAll("style, g:empty")) node.remove();
-  for (const node of picture.querySelectorAll("marker"))
+  for (const node of picture.querySelectorAll("marker, filter, linearGradient"))
     if (!picture.outerHTML.includes(`url(#${node.id})`)) node.remove();
+  for (const node of picture.querySelectorAll("defs:empty")) node.remove();
   for (const node of [picture, ...picture.querySelectorAll("*")])
     for (const {name} of [...node.attributes])
       if (/^(data-|xmlns|look$)/.test(name)) node.removeAttribute(name);
@@ -50,12 +51,17 @@ def sources() -> Iterator[str]:
             yield textwrap.dedent(found[2]).strip()
 
 
+def picture(source: str) -> Path:
+    """Return the file of a diagram's picture; the extension offline_pages looks for it there."""
+    return DIAGRAMS / f"{hashlib.sha256(source.encode()).hexdigest()[:12]}.svg"
+
+
 def main() -> None:
     """Draw what is missing, delete what is not needed."""
-    wanted = {hashlib.sha256(source.encode()).hexdigest()[:12]: source for source in sources()}
+    wanted = {picture(source): source for source in sources()}
     DIAGRAMS.mkdir(exist_ok=True)
     for path in DIAGRAMS.glob("*.svg"):
-        if wanted.pop(path.stem, None) is None:
+        if wanted.pop(path, None) is None:
             path.unlink()
     if not wanted:
         return
@@ -64,9 +70,9 @@ def main() -> None:
         page = browser.new_page()
         page.set_content("<!doctype html><style>svg {font-family: sans-serif}</style>")
         page.add_script_tag(path=MERMAID)
-        for item in wanted.items():
-            drawn = page.evaluate(DRAW, item)
-            (DIAGRAMS / f"{item[0]}.svg").write_text(drawn + "\n", encoding="utf-8")
+        for path, source in wanted.items():
+            drawn = page.evaluate(DRAW, [path.stem, source])
+            path.write_text(drawn + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ The theme brings every icon and every style of the frameworks it stands on; figu
 in full colour. A page that a reader opens for the first time carries all of that.
 """
 
+import io
 import json
 import re
 import sys
@@ -20,7 +21,7 @@ STYLES = ("styles/pydata-sphinx-theme.css", "sphinx-design.min.css", "mystnb.*.c
 FONTS = "vendor/fontawesome/webfonts"
 SCRIPT = Path(__file__).with_name("purge_styles.mjs")
 
-NEEDLESS = re.compile(r'\s*<script [^>]*src="[^"]*(?:/fontawesome|\bsearchindex)\.js[^>]*></script>')
+NEEDLESS = r'\s*<script [^>]*src="[^"]*\b(?:%s)\.js[^>]*></script>'
 """What every page of the theme loads: a second drawing of each icon, and the index of the search."""
 
 
@@ -34,7 +35,8 @@ def words(site: Path) -> set[str]:
 def drop_needless_scripts(page: Path) -> None:
     """Let a page load no script that it has no use for; only the search's own page needs its index."""
     text = page.read_text(encoding="utf-8")
-    lean = text if page.name == "search.html" else NEEDLESS.sub("", text)
+    names = "fontawesome" if page.name == "search.html" else "fontawesome|searchindex"
+    lean = re.sub(NEEDLESS % names, "", text)
     if lean != text:
         page.write_text(lean, encoding="utf-8")
 
@@ -92,8 +94,10 @@ def reduce_picture(path: Path, *, tolerance: int = 8) -> None:
         full = picture.convert("RGB")
     few = full.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     moved = np.abs(np.asarray(full, np.int16) - np.asarray(few.convert("RGB"), np.int16))
-    if moved.max() <= tolerance:
-        few.save(path, optimize=True)
+    stored = io.BytesIO()
+    few.save(stored, "PNG", optimize=True)
+    if moved.max() <= tolerance and stored.tell() < path.stat().st_size:
+        path.write_bytes(stored.getvalue())
 
 
 def make_lean(site: Path, packages: Path) -> None:

@@ -11,7 +11,7 @@ import argparse
 import io
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -123,13 +123,14 @@ def link_annotations(sheet: PageObject) -> Iterator[DictionaryObject]:
             yield annotation
 
 
-def place(sheets: list[PageObject], pdf: PdfReader, name: str | None) -> ArrayObject:
+def place(sheets: Sequence[PageObject], pdf: PdfReader, name: str) -> ArrayObject:
     """Return a named place of a printed page as one among `sheets`; else the first sheet."""
-    destination = pdf.named_destinations.get(f"/{name}") or pdf.named_destinations.get(name or "")
+    known = pdf.named_destinations
+    destination = known.get(f"/{name}") or known.get(name)
     number = None if destination is None else pdf.get_destination_page_number(destination)
     if number is None:
         return ArrayObject([sheets[0].indirect_reference, NameObject("/Fit")])
-    top = destination.top if destination.top is not None else NullObject()
+    top = NullObject() if destination.top is None else destination.top
     return ArrayObject(
         [sheets[number].indirect_reference, NameObject("/XYZ"), NullObject(), top, NullObject()]
     )
@@ -148,28 +149,29 @@ def join(printed: list[Printed], home: str, stamps: PdfReader) -> PdfWriter:
         As many sheets as there are, with their numbers.
     """
     book = PdfWriter()
-    sheets: dict[str, list[PageObject]] = {}
-    for one in printed:
-        before = len(book.pages)
-        book.append(one.pdf, import_outline=True)
-        sheets[one.name] = list(book.pages[before:])
     sources = {one.name: one.pdf for one in printed}
-    for name, own in sheets.items():
-        for sheet in own:
+    sheets: dict[str, list[PageObject]] = {}
+    for name, pdf in sources.items():
+        for sheet in pdf.pages:
             for link in link_annotations(sheet):
-                inside = link.get("/Dest")
-                address = str(link["/A"].get("/URI", "")) if "/A" in link else ""
-                if isinstance(inside, (str, NameObject)):
-                    link[NameObject("/Dest")] = place(own, sources[name], str(inside).lstrip("/"))
-                elif address.startswith(home):
-                    path, _, fragment = unquote(address.removeprefix(home)).partition("#")
-                    target = path.removesuffix(".html")
-                    if target in sheets:
-                        del link[NameObject("/A")]
-                        link[NameObject("/Dest")] = place(sheets[target], sources[target], fragment)
+                if isinstance(link.get("/Dest"), str):  # a name, of which another page may have the same
+                    link[NameObject("/Dest")] = place(pdf.pages, pdf, str(link["/Dest"]).lstrip("/"))
+        before = len(book.pages)
+        book.append(pdf, import_outline=True)
+        sheets[name] = list(book.pages[before:])
+    for sheet in book.pages:
+        for link in link_annotations(sheet):
+            address = str(link["/A"].get("/URI", "")) if "/A" in link else ""
+            if not address.startswith(home):
+                continue
+            del link[NameObject("/A")]  # the server of this run
+            path, _, fragment = unquote(address.removeprefix(home)).partition("#")
+            target = path.removesuffix(".html")
+            if target in sheets:
+                link[NameObject("/Dest")] = place(sheets[target], sources[target], fragment)
     for sheet, stamp in zip(book.pages, stamps.pages, strict=True):
         sheet.merge_page(stamp)
-    # every link says its place itself, and the pages' names for places are each other's
+    # every link says its place itself
     for key in ("/Dests", "/Names"):
         book.root_object.pop(NameObject(key), None)
     return book

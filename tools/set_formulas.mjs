@@ -10,6 +10,7 @@ import { readFileSync } from "node:fs";
 const require = createRequire(`${process.argv[2]}/package.json`);
 const MathJax = await require("mathjax").init({
   loader: { load: ["input/tex-full", "output/svg"] },
+  tex: { packages: { "[-]": ["noundefined", "noerrors"] } }, // a mistake stops the build
   svg: { fontCache: "global" },
 });
 const { adaptor, output } = MathJax.startup;

@@ -59,7 +59,8 @@ def add_tags(
     card = tags(title, text, app.config.html_title, file, app.config.html_baseurl)
     lines = [f'<meta property="{name}" content="{escape(value)}" />' for name, value in card.items()]
     lines.append(f'<meta name="description" content="{escape(text)}" />')
-    lines.append('<meta name="twitter:card" content="summary_large_image" />')
+    if "og:image" in card:
+        lines.append('<meta name="twitter:card" content="summary_large_image" />')
     icon = context["pathto"]("_static/favicon.png", 1)
     lines.append(f'<link rel="alternate icon" type="image/png" sizes="48x48" href="{icon}" />')
     context["metatags"] += "\n" + "\n".join(lines)

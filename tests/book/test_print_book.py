@@ -8,7 +8,12 @@ import pytest
 import yaml
 
 NAMES = ["book/index", "book/preface", "book/notation", "exercises/03_pooling_and_activations"]
-TITLES = ["From Pixels to Fine-Tuning", "Preface", "Notation", "Exercise 3: pooling and activations"]
+TITLES = [
+    "From Pixels to Fine-Tuning",
+    "Preface",
+    "Notation",
+    "Exercise 3: overlapping max pooling and GELU",
+]
 
 
 @pytest.fixture(scope="module")
