@@ -47,6 +47,14 @@ ANCHOR = """ids => {
 }"""
 
 
+HEADINGS = """() => [...document.querySelectorAll(".bd-article :is(h1, h2, h3, h4, h5, h6)")].map(
+  (heading) => {
+    const copy = heading.cloneNode(true);
+    for (const node of copy.querySelectorAll(".headerlink, svg")) node.remove();
+    return copy.textContent.trim();
+  })"""
+
+
 @dataclass(frozen=True)
 class Printed:
     """A page of the book on paper: its name below the site, and its sheets."""
@@ -94,8 +102,19 @@ def print_pages(browser: Browser, home: str, names: list[str]) -> Iterator[Print
             header_template=HEADER,
             footer_template="<span></span>",
         )
-        yield Printed(name, PdfReader(io.BytesIO(pdf)))
+        printed = PdfReader(io.BytesIO(pdf))
+        name_bookmarks(printed.outline, iter(page.evaluate(HEADINGS)))
+        yield Printed(name, printed)
     page.close()
+
+
+def name_bookmarks(bookmarks: Sequence[object], headings: Iterator[str]) -> None:
+    """Give the bookmarks the headings' words, which Chromium joins where a heading breaks its line."""
+    for bookmark in bookmarks:
+        if isinstance(bookmark, list):
+            name_bookmarks(bookmark, headings)
+        else:
+            bookmark.node[NameObject("/Title")] = TextStringObject(next(headings))
 
 
 def numbers(browser: Browser, count: int) -> PdfReader:
