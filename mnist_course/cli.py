@@ -14,6 +14,8 @@ import click
 from mnist_course import __version__
 from mnist_course.augmentation import Augmentation
 from mnist_course.data import DATASETS
+from mnist_course.deployment.commands import export as export_network
+from mnist_course.deployment.commands import serve
 from mnist_course.errors import InputError
 from mnist_course.finetuning.commands import finetune
 from mnist_course.models import MODELS, build, wing
@@ -230,6 +232,8 @@ class _Exercises(click.Group):
 
 
 cli.add_command(finetune)
+cli.add_command(export_network)
+cli.add_command(serve)
 cli.add_command(
     _Exercises("exercises", help="Hand out exercises, check one's own answers, grade a class.")
 )
