@@ -3,7 +3,6 @@
 import os
 import warnings
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +14,12 @@ SIDES = (8, 2048)
 """Smallest and largest side in pixels that is accepted."""
 
 
-def read_picture(
-    source: str | os.PathLike[str] | IO[bytes], *, formats: tuple[str, ...] = FORMATS
-) -> NDArray[np.uint8]:
+def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Read a grey picture of one digit as uint8 of shape (28, 28), light ink on black.
 
     A picture of another size is padded to a square and resized. Dark ink on light paper, recognised by
     its light border, is inverted. Nothing is centred or scaled to MNIST's box: the digit should fill
     about two thirds of the picture.
-
-    Parameters
-    ----------
-    source
-        The file's path, or an open file, which errors call "the picture".
-    formats
-        Those of `FORMATS` that may come.
 
     Raises
     ------
@@ -38,11 +28,11 @@ def read_picture(
     """
     from PIL import Image, UnidentifiedImageError
 
-    path = str(source) if isinstance(source, str | os.PathLike) else "the picture"
+    path = Path(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked below
-            with Image.open(source, formats=formats) as picture:
+            with Image.open(path, formats=FORMATS) as picture:
                 _check(path, picture.size, picture.mode, len(picture.getbands()))
                 grey = np.asarray(picture.convert("L"))
     except FileNotFoundError:
@@ -50,8 +40,8 @@ def read_picture(
     except IsADirectoryError:
         raise InputError(f"{path} is a folder; name the pictures in it") from None
     except UnidentifiedImageError:
-        what = "is empty" if _empty(source) else "is not a picture that can be read"
-        raise InputError(f"{path} {what}; expected {' or '.join(formats)}") from None
+        what = "is empty" if path.stat().st_size == 0 else "is not a picture that can be read"
+        raise InputError(f"{path} {what}; expected one of {', '.join(FORMATS)}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, InputError):
             raise
@@ -59,13 +49,7 @@ def read_picture(
     return _to_28(grey)
 
 
-def _empty(source: str | os.PathLike[str] | IO[bytes]) -> bool:
-    if isinstance(source, str | os.PathLike):
-        return Path(source).stat().st_size == 0
-    return source.seek(0, os.SEEK_END) == 0
-
-
-def _check(path: str, size: tuple[int, int], mode: str, channels: int) -> None:
+def _check(path: Path, size: tuple[int, int], mode: str, channels: int) -> None:
     low, high = SIDES
     if not (low <= min(size) and max(size) <= high):
         raise InputError(

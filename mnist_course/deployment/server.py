@@ -64,8 +64,8 @@ def _protocol(limits: Limits) -> type[asyncio.Protocol]:
     class Punctual(H11Protocol):
         """Closes connections whose next request doesn't come in time, and those that are too many.
 
-        uvicorn waits for a request's headers as long as a client likes; a few hundred that send a byte now
-        and then would keep all others out.
+        uvicorn waits for a request's headers as long as a client likes; a few hundred that send a byte
+        now and then would keep all others out.
         """
 
         _deadline: asyncio.TimerHandle | None = None
