@@ -10,6 +10,7 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_course.data.handwriting.rules import turned_points
 from mnist_course.errors import InputError
 
 HEIGHT = 64
@@ -192,10 +193,7 @@ def _turned(
     from scipy import ndimage
 
     turned = ndimage.rotate(page, degrees, order=1, mode="constant", cval=PAPER)
-    sine, cosine = np.sin(np.deg2rad(degrees)), np.cos(np.deg2rad(degrees))
-    rows, columns = (centres - (np.array(page.shape) - 1) / 2).T
-    moved = np.stack([cosine * rows - sine * columns, sine * rows + cosine * columns], axis=1)
-    return turned, moved + (np.array(turned.shape) - 1) / 2
+    return turned, turned_points(centres, degrees, page.shape, turned.shape)
 
 
 def _shadow(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -80,6 +80,26 @@ def straightened(image: NDArray[np.float32], degrees: float) -> NDArray[np.float
     return turned
 
 
+def turned_points(
+    points: NDArray[np.float64], degrees: float, before: tuple[int, ...], after: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Return where points of a page lie after ``scipy.ndimage.rotate(page, degrees)``.
+
+    Parameters
+    ----------
+    points
+        float, shape (N, 2): rows and columns in pixels.
+    degrees
+        Counter-clockwise as the page is looked at; `straightened` turns by the negative of its angle.
+    before, after
+        The page's shapes.
+    """
+    sine, cosine = np.sin(np.deg2rad(degrees)), np.cos(np.deg2rad(degrees))
+    rows, columns = (points - (np.array(before) - 1) / 2).T
+    moved = np.stack([cosine * rows - sine * columns, sine * rows + cosine * columns], axis=1)
+    return np.asarray(moved + (np.array(after) - 1) / 2)
+
+
 def printed(mask: Mask) -> Mask:
     """Return the pixels of lines that cross the whole of a straightened page, level or upright.
 
