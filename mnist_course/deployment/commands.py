@@ -73,6 +73,9 @@ def export(folder: Path | None, path: Path) -> None:
 @click.option(
     "--rate", default=10.0, show_default=True, help="Requests per second of one client; 0: any."
 )
+@click.option(
+    "--seconds", default=10.0, show_default=True, help="For a request to arrive, or be answered."
+)
 @click.option("--threads", default=2, show_default=True, help="Pictures worked on at a time.")
 @click.option("--proxy", help="Address of a reverse proxy that says who the clients are.")
 @click.option(
@@ -85,12 +88,13 @@ def serve(
     host: str,
     port: int,
     rate: float,
+    seconds: float,
     threads: int,
     proxy: str | None,
     corrections: Path | None,
 ) -> None:
     """Answer pictures of digits over HTTP: POST a PNG or JPEG to /predict."""
-    limits = _room("limits").Limits(rate=rate, threads=threads)
+    limits = _room("limits").Limits(rate=rate, seconds=seconds, threads=threads)
     network = _room("network").OnnxNetwork.load(model)
     server, service = _room("server"), _room("service")
     folder = None

@@ -15,7 +15,6 @@ from mnist_course.data import ImageDataset
 from mnist_course.data.batches import require_bytes
 from mnist_course.deployment.drift import Reference
 from mnist_course.deployment.network import IMAGES, LOGITS, PROBABILITIES, SIDE, OnnxNetwork
-from mnist_course.errors import InputError
 from mnist_course.files import atomic_write
 
 OPSET = 18
@@ -138,10 +137,4 @@ def _difference(module: Deployed, exported: OnnxNetwork, images: NDArray[np.uint
     require_bytes(images)
     with torch.inference_mode():
         expected = module(torch.from_numpy(np.array(images)))[1].numpy()
-    found = exported.predict(images)
-    if found.shape != expected.shape:
-        raise InputError(
-            f"the network has {expected.shape[1]} outputs and {found.shape[1]} class names; expected one"
-            " name for each"
-        )
-    return float(np.abs(found - expected).max())
+    return float(np.abs(exported.predict(images) - expected).max())

@@ -14,26 +14,31 @@ import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mnist_course import __version__
-from mnist_course.data.pictures import read_picture
+from mnist_course.data.handwriting import find_digits
+from mnist_course.data.pictures import read_page, to_28
 from mnist_course.deployment.corrections import Corrections, NoRoom, UnknownId
 from mnist_course.deployment.drift import FEWEST, THRESHOLD, WINDOW, Measure, Window
 from mnist_course.deployment.limits import Gate, Limits, Refused, TokenBuckets, network_of, receive
-from mnist_course.deployment.network import OnnxNetwork
+from mnist_course.deployment.network import SIDE, OnnxNetwork
 from mnist_course.errors import InputError
 
 TYPES = {"image/png": "PNG", "image/jpeg": "JPEG"}
 """Content types that are taken, and what the body then has to be."""
 
+MOST_PIXELS = 2048 * 2048
+"""Of a picture. The command line takes more, one picture at a time."""
+
 MOST_SCANS = 100
 """A progressive JPEG has about ten. Each costs a pass over the whole picture, however few its bytes."""
 
 CONTRAST = 64
-"""Grey levels between the darkest and the lightest pixel, below which a page is blank."""
+"""Grey levels between the darkest and the lightest pixel, below which 28×28 pixels show nothing."""
 
 CORRECTION_BYTES = 1024
 
@@ -77,19 +82,44 @@ class Drift(BaseModel):
 
 
 def read_body(body: bytes, content_type: str) -> NDArray[np.uint8]:
-    """Return the picture in a request, uint8 (28, 28), light ink on black.
+    """Return the one digit on a request's picture, uint8 (28, 28), light ink on black.
+
+    A picture of 28×28 pixels is taken for one that is ready, and only inverted if its border is light.
+    Any other is a page, on which `mnist_course.data.handwriting` has to find one digit.
 
     Raises
     ------
     InputError
-        No picture of this type, one that is made to be slow, or a blank one.
+        No picture of this type, one that is made to need much time or memory, or not one digit.
     """
-    if body.count(b"\xff\xda") > MOST_SCANS:
+    _check_header(body, TYPES[content_type])
+    grey = read_page(BytesIO(body), "the picture")
+    if grey.shape == (SIDE, SIDE):
+        if int(grey.max()) - int(grey.min()) < CONTRAST:
+            raise InputError("the picture is blank; expected one digit")
+        return to_28(grey)
+    found = find_digits(grey).images
+    if len(found) != 1:
+        raise InputError(f"the picture shows {len(found) or 'no'} digits; expected one")
+    digit: NDArray[np.uint8] = found[0]
+    return digit
+
+
+def _check_header(body: bytes, kind: str) -> None:
+    """Refuse another format, and what is small as a file and large to decode."""
+    try:
+        with Image.open(BytesIO(body), formats=(kind,)) as picture:
+            width, height = picture.size
+    except Image.DecompressionBombError:
+        raise InputError(f"the picture has more than {MOST_PIXELS:,} pixels; make it smaller") from None
+    except Exception:  # a damaged header makes Pillow raise nearly anything
+        raise InputError(f"the picture is no {kind} that can be read") from None
+    if width * height > MOST_PIXELS:
+        raise InputError(
+            f"the picture has {width}×{height} pixels, more than {MOST_PIXELS:,}; make it smaller"
+        )
+    if body.count(b"\xff\xda") > MOST_SCANS and kind == "JPEG":
         raise InputError(f"the picture has more than {MOST_SCANS} scans; save it again as PNG")
-    image = read_picture(BytesIO(body), formats=(TYPES[content_type],))
-    if int(image.max()) - int(image.min()) < CONTRAST:
-        raise InputError("the picture is blank; expected one digit, dark on light or light on dark")
-    return image
 
 
 def create_app(
