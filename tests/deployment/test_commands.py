@@ -68,7 +68,7 @@ def test_serve_answers_and_ends_with_control_c(model_file, network, test_digits,
         finally:
             service.send_signal(signal.SIGINT)
         _, errors = service.communicate(timeout=60)
-    assert (service.returncode, errors) == (130, "")
+    assert (service.returncode, errors.strip()) == (130, "")
 
 
 @pytest.mark.parametrize(

@@ -29,15 +29,15 @@ def noise(count):
 def test_logits_and_probabilities_are_pytorchs_in_a_batch_of_any_size(count, module, network):
     images = noise(count)
     np.testing.assert_allclose(
-        network.logits(images), training.predict_logits(module, images, device="cpu"),
+        network.logits(images), training.predict_logits(module, images),
         rtol=1e-5, atol=1e-5,
     )  # fmt: skip
-    expected = training.predict_probabilities(module, images, device="cpu")
+    expected = training.predict_probabilities(module, images)
     np.testing.assert_allclose(network.predict(images), expected, rtol=0, atol=1e-5)
 
 
 def test_real_digits_are_answered_as_pytorch_answers_them(module, network, test_digits):
-    expected = training.predict_probabilities(module, test_digits.images, device="cpu")
+    expected = training.predict_probabilities(module, test_digits.images)
     found = network.predict(test_digits.images)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
     assert (found.argmax(1) == expected.argmax(1)).all()
