@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+from onnxscript import ir
 from torch import nn
 
 from mnist_course import __version__
@@ -122,7 +122,9 @@ def _graph(module: Deployed) -> onnx.ModelProto:
         verbose=False,
     )
     assert program is not None
-    ClearMetadataAndDocStringPass()(program.model)  # every node names this machine's source files
+    ir.passes.common.ClearMetadataAndDocStringPass()(
+        program.model
+    )  # every node names this machine's source files
     proto: onnx.ModelProto = program.model_proto
     proto.producer_name, proto.producer_version, proto.doc_string = "mnist-course", __version__, ABOUT
     return proto

@@ -17,7 +17,7 @@ IMAGES, LOGITS, PROBABILITIES = "images", "logits", "probabilities"
 
 SIDE = 28
 MOST_BYTES = 256 << 20
-"""Of a file that is read; the course's largest network has 3 MB."""
+"""Of a file that is read."""
 
 FATAL = 4
 """onnxruntime's level of log; what is wrong comes as an exception, and need not be printed as well."""

@@ -5,7 +5,7 @@ Nothing of a picture outlives its answer, unless `Corrections` were asked for. E
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any
@@ -40,6 +40,7 @@ MOST_SCANS = 100
 CONTRAST = 64
 """Grey levels between the darkest and the lightest pixel, below which 28×28 pixels show nothing."""
 
+JSON = "application/json"
 CORRECTION_BYTES = 1024
 
 
@@ -166,13 +167,11 @@ def create_app(
         image = read_body(body, kind)
         return image, network.predict(image[np.newaxis])[0]
 
-    @app.post("/predict", openapi_extra=_body({kind: {} for kind in TYPES}))
+    @app.post("/predict", openapi_extra=_takes(TYPES))
     async def predict(request: Request) -> Prediction:
         """Say which digit is on a picture, the request's body."""
         spend(request)
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind not in TYPES:
-            raise Refused(415, f"the content type is {kind[:80]!a}; expected {' or '.join(TYPES)}")
+        kind = _content_type(request, TYPES)
         with gate.admit():
             body = await receive(request.stream(), limits, limits.body_bytes)
             image, probabilities = await gate.work(classify, body, kind)
@@ -187,12 +186,13 @@ def create_app(
             id=None if corrections is None else corrections.remember(image),
         )
 
-    @app.post("/correction", status_code=201, openapi_extra=_body({"application/json": {}}))
+    @app.post("/correction", status_code=201, openapi_extra=_takes([JSON]))
     async def correct(request: Request) -> dict[str, str]:
         """Keep an earlier picture under its true label, to learn from."""
         spend(request)
         if corrections is None:
             raise Refused(404, "this service keeps no pictures, so there is nothing to correct")
+        _content_type(request, [JSON])
         with gate.admit():
             body = await receive(request.stream(), limits, CORRECTION_BYTES)
             try:
@@ -246,8 +246,15 @@ class _Counting:
             raise
 
 
-def _body(content: dict[str, Any]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": content}}
+def _takes(types: Iterable[str]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {kind: {} for kind in types}}}
+
+
+def _content_type(request: Request, expected: Collection[str]) -> str:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in expected:
+        raise Refused(415, f"the content type is {kind[:80]!a}; expected {' or '.join(expected)}")
+    return kind
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

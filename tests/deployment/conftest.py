@@ -64,7 +64,7 @@ class Client:
         return self.ask("POST", "/predict", body, {"Content-Type": content_type}, **options)
 
     def correct(self, **fields):
-        return self.ask("POST", "/correction", json.dumps(fields))
+        return self.ask("POST", "/correction", json.dumps(fields), {"Content-Type": "application/json"})
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from mnist_course.deployment.limits import Limits
 from mnist_course.deployment.service import read_body
 from mnist_course.errors import InputError
 
+JSON = "application/json"
 HOSTILE = bodies(load_mnist("test").images[0])
 
 
@@ -263,20 +264,23 @@ def test_a_correction_goes_where_finetune_looks(serving, network, test_digits, t
 
 
 @pytest.mark.parametrize(
-    ("body", "status"),
+    ("body", "status", "content_type"),
     [
-        (b"", 422),
-        (b"{", 422),
-        (b"[1, 2]", 422),
-        (b'{"id": 3, "label": "7"}', 422),
-        (b'{"id": "a", "label": "7", "path": "/"}', 422),
-        (b"[" * 1000, 422),
-        (b" " * 2000, 413),
+        (b'{"id": "a", "label": "7"}', 415, "text/plain"),
+        (b"", 422, JSON),
+        (b"{", 422, JSON),
+        (b"[1, 2]", 422, JSON),
+        (b'{"id": 3, "label": "7"}', 422, JSON),
+        (b'{"id": "a", "label": "7", "path": "/"}', 422, JSON),
+        (b"[" * 1000, 422, JSON),
+        (b" " * 2000, 413, JSON),
     ],
 )
-def test_corrections_that_make_no_sense_are_refused(serving, body, status, network, tmp_path):
+def test_corrections_that_make_no_sense_are_refused(
+    serving, body, status, content_type, network, tmp_path
+):
     with serving(network, corrections=Corrections(tmp_path, network.class_names)) as client:
-        found, answer, _ = client.ask("POST", "/correction", body)
+        found, answer, _ = client.ask("POST", "/correction", body, {"Content-Type": content_type})
         assert found == status
         one_line(answer)
 
