@@ -1,7 +1,8 @@
 """The service: pictures in over HTTP, digits out.
 
-Nothing of a picture outlives its answer, unless `Corrections` were asked for. Errors are JSON,
-``{"detail": "one line"}``, and a bug of ours is no more than "internal error" to the client.
+Of a picture nothing outlives its answer but three numbers for `drift`, unless `Corrections` were asked
+for. Errors are JSON, ``{"detail": "one line"}``, and a bug of ours is no more than "internal error" to
+the client.
 """
 
 from collections import Counter
