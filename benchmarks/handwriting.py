@@ -51,9 +51,7 @@ def trained(seed: int) -> tuple[Any, ImageDataset]:
     model = build("lenet5", "pytorch", seed=seed)
     options = {key: TRAINING[key] for key in ("epochs", "learning_rate")}
     seen = images.subset(range(50_000))
-    training.fit(
-        model, seen, schedule="cosine", seed=seed, device="cpu", progress=False, **options
-    )
+    training.fit(model, seen, schedule="cosine", seed=seed, device="cpu", progress=False, **options)
     return model, images.subset(range(50_000, 60_000))
 
 

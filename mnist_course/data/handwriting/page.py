@@ -95,7 +95,11 @@ def find_digits(grey: NDArray[np.uint8], *, skip: Collection[str] = ()) -> Page:
         No such array, no such step, or more pieces of ink than digits anybody wants read.
     """
     if not (isinstance(grey, np.ndarray) and grey.dtype == np.uint8 and grey.ndim == 2):
-        came = f"{grey.dtype} of shape {grey.shape}" if isinstance(grey, np.ndarray) else type(grey).__name__
+        came = (
+            f"{grey.dtype} of shape {grey.shape}"
+            if isinstance(grey, np.ndarray)
+            else type(grey).__name__
+        )
         raise InputError(f"the page is {came}; expected uint8 of shape (H, W), as read_page returns")
     if min(grey.shape) < pieces.SMALLEST:
         raise InputError(f"the page has shape {grey.shape}; expected at least {pieces.SMALLEST} a side")
@@ -117,7 +121,9 @@ def find_digits(grey: NDArray[np.uint8], *, skip: Collection[str] = ()) -> Page:
         angle = rules.slope(mask)
         ink = rules.straightened(ink, angle)
         mask, printed = rules.without_rules(ink, ink > threshold)
-    digits, left_out, specks = _pieces(mask, skip, turned=bool(angle))
+    paper = rules.straightened(np.ones(grey.shape, np.float32), angle) > 0.5
+    edge = ~ndimage.binary_erosion(paper, np.ones((3, 3)))
+    digits, left_out, specks = _pieces(mask, edge, skip)
     images = np.zeros((len(digits), 28, 28), np.uint8)
     for image, piece in zip(images, digits, strict=True):
         image[:] = normalized(piece.mask, skip)
@@ -127,12 +133,10 @@ def find_digits(grey: NDArray[np.uint8], *, skip: Collection[str] = ()) -> Page:
 
 
 def _pieces(
-    mask: NDArray[np.bool_], skip: Collection[str], *, turned: bool
+    mask: NDArray[np.bool_], edge: NDArray[np.bool_], skip: Collection[str]
 ) -> tuple[tuple[Piece, ...], tuple[Piece, ...], int]:
     found, specks = pieces.connected(mask)
-    if not turned:
-        height, width = mask.shape
-        found = pieces.at_edge(found, (height, width))
+    found = pieces.at_edge(found, edge)
     if "joining" not in skip:
         found = pieces.joined(found)
     if "cutting" not in skip:

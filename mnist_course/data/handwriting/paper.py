@@ -30,8 +30,8 @@ DISTURBANCES = (
     "all at once",
 )
 
-PAPER, INK, PRINT = 0.92, 0.2, 0.6
-"""Shares of the light that paper, pen and printed lines throw back."""
+PAPER, INK, PRINT = 0.92, 0.2, (0.25, 0.65)
+"""Shares of the light that paper, pen and printed lines throw back: nearly as dark as the pen to faint."""
 
 _MARGIN = HEIGHT // 2
 
@@ -70,7 +70,9 @@ def write_page(images: NDArray[np.uint8], disturbance: str = "none", *, seed: in
         Other images, or an unknown disturbance.
     """
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28) or not len(images):
-        raise InputError(f"images are {images.dtype} of shape {images.shape}; expected uint8 (N, 28, 28)")
+        raise InputError(
+            f"images are {images.dtype} of shape {images.shape}; expected uint8 (N, 28, 28)"
+        )
     if disturbance not in DISTURBANCES:
         raise InputError(f"unknown disturbance {disturbance!r}; expected {', '.join(DISTURBANCES)}")
     from scipy import ndimage
@@ -143,7 +145,9 @@ def thinned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
                 for shift in ((1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1))
             ]
             count = np.sum(around, axis=0)
-            turns = np.sum([~a & b for a, b in zip(around, around[1:] + around[:1], strict=True)], axis=0)
+            turns = np.sum(
+                [~a & b for a, b in zip(around, around[1:] + around[:1], strict=True)], axis=0
+            )
             north, east, south, west = around[::2]
             if turn == 0:
                 free = ~(north & east & south) & ~(east & south & west)
@@ -172,18 +176,16 @@ def _row(
     return page, np.array(centres)
 
 
-def _printed(
-    shape: tuple[int, ...], rng: np.random.Generator, *, squared: bool
-) -> NDArray[np.float64]:
+def _printed(shape: tuple[int, ...], rng: np.random.Generator, *, squared: bool) -> NDArray[np.float64]:
     height, width = shape
     page = np.ones((height, width))
     distance = HEIGHT // 2 if squared else round(1.1 * HEIGHT)
-    start = int(rng.integers(2, distance))
-    page[np.arange(height) % distance == start] = PRINT
-    page[np.arange(height) % distance == start - 1] = PRINT
+    start, dark = int(rng.integers(2, distance)), rng.uniform(*PRINT)
+    page[np.arange(height) % distance == start] = dark
+    page[np.arange(height) % distance == start - 1] = dark
     if squared:
-        page[:, np.arange(width) % distance == start] = PRINT
-        page[:, np.arange(width) % distance == start - 1] = PRINT
+        page[:, np.arange(width) % distance == start] = dark
+        page[:, np.arange(width) % distance == start - 1] = dark
     return page
 
 

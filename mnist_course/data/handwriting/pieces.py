@@ -144,20 +144,17 @@ def writing_height(pieces: list[Piece]) -> float:
     return _writing(heights, np.array([piece.mask.sum() for piece in likely]))
 
 
-def at_edge(pieces: list[Piece], shape: tuple[int, int]) -> list[Piece]:
+def at_edge(pieces: list[Piece], edge: NDArray[np.bool_]) -> list[Piece]:
     """Leave out what touches the edge of the page: a part of it is missing.
 
     Parameters
     ----------
-    pieces
-        On a page that was not turned.
-    shape
-        The page's height and width in pixels.
+    edge
+        bool, shape (H, W): the outermost pixels of the page, and what lies beyond.
     """
     return [
         replace(piece, left_out=EDGE)
-        if not piece.left_out
-        and (piece.top == 0 or piece.left == 0 or piece.bottom == shape[0] or piece.right == shape[1])
+        if (edge[piece.top : piece.bottom, piece.left : piece.right] & piece.mask).any()
         else piece
         for piece in pieces
     ]

@@ -39,7 +39,8 @@ def slope(mask: Mask) -> float:
     best = _sharpest(rows[some], columns[some], best + np.arange(-0.3, 0.31, 0.05))
     across, down = _profiles(rows, columns, best)
     limits = COVERED * np.array(mask.shape[::-1])
-    return best if across.max() > limits[0] or down.max() > limits[1] else 0.0
+    leaning = abs(np.sin(np.deg2rad(best))) * max(mask.shape) > 2  # pixels from end to end
+    return best if leaning and (across.max() > limits[0] or down.max() > limits[1]) else 0.0
 
 
 def _profiles(
