@@ -95,11 +95,7 @@ def find_digits(grey: NDArray[np.uint8], *, skip: Collection[str] = ()) -> Page:
         No such array, no such step, or more pieces of ink than digits anybody wants read.
     """
     if not (isinstance(grey, np.ndarray) and grey.dtype == np.uint8 and grey.ndim == 2):
-        came = (
-            f"{grey.dtype} of shape {grey.shape}"
-            if isinstance(grey, np.ndarray)
-            else type(grey).__name__
-        )
+        came = f"{getattr(grey, 'dtype', type(grey).__name__)} of shape {np.shape(grey)}"
         raise InputError(f"the page is {came}; expected uint8 of shape (H, W), as read_page returns")
     if min(grey.shape) < pieces.SMALLEST:
         raise InputError(f"the page has shape {grey.shape}; expected at least {pieces.SMALLEST} a side")

@@ -31,7 +31,7 @@ DISTURBANCES = (
 )
 
 PAPER, INK, PRINT = 0.92, 0.2, (0.25, 0.65)
-"""Shares of the light that paper, pen and printed lines throw back: nearly as dark as the pen to faint."""
+"""Shares of the light that paper, pen and printed lines throw back; lines may be as dark as the pen."""
 
 _MARGIN = HEIGHT // 2
 
