@@ -112,12 +112,12 @@ def find_digits(grey: NDArray[np.uint8], *, skip: Collection[str] = ()) -> Page:
     ink = ndimage.gaussian_filter(lighting.ink_of(dark, light), SMOOTHING)
     threshold = ink_threshold(ink)
     mask = ink > threshold if threshold is not None else np.zeros(ink.shape, bool)
-    angle, printed = 0.0, np.zeros_like(mask)
+    angle, printed, paper = 0.0, np.zeros_like(mask), np.ones_like(mask)
     if threshold is not None and "rules" not in skip:
         angle = rules.slope(mask)
         ink = rules.straightened(ink, angle)
-        mask, printed = rules.without_rules(ink, ink > threshold)
-    paper = rules.straightened(np.ones(grey.shape, np.float32), angle) > 0.5
+        paper = rules.straightened(np.ones(grey.shape, np.float32), angle) > 0.5
+        mask, printed = rules.without_rules(ink, ink > threshold, paper)
     edge = ~ndimage.binary_erosion(paper, np.ones((3, 3)))
     digits, left_out, specks = _pieces(mask, edge, skip)
     images = np.zeros((len(digits), 28, 28), np.uint8)

@@ -25,6 +25,8 @@ DISTURBANCES = (
     "chalk",
     "thin pen",
     "thick pen",
+    "broken strokes",
+    "touching digits",
     "noise",
     "JPEG",
     "all at once",
@@ -80,7 +82,10 @@ def write_page(images: NDArray[np.uint8], disturbance: str = "none", *, seed: in
     rng = np.random.default_rng(seed)
     every = disturbance == "all at once"
     pen = {"thin pen": 2.0, "thick pen": 13.0}.get(disturbance)
-    ink, centres = _row([redrawn(image, pen) for image in images], rng)
+    digits = [redrawn(image, pen) for image in images]
+    if disturbance == "broken strokes":
+        digits = [_broken(digit, rng) for digit in digits]
+    ink, centres = _row(digits, rng, touching=disturbance == "touching digits")
     page = PAPER - (PAPER - INK) * ink
     if disturbance in ("ruled paper", "squared paper") or every:
         page = np.minimum(page, _printed(page.shape, rng, squared=disturbance == "squared paper"))
@@ -158,8 +163,16 @@ def thinned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
             return ink
 
 
+def _broken(digit: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Take a stripe out of a digit, as a dry pen leaves it."""
+    height, width = digit.shape
+    rows, columns = np.mgrid[:height, :width]
+    middle = rng.uniform(0.3, 0.7) * height + rng.uniform(-0.3, 0.3) * (columns - width / 2)
+    return digit & (np.abs(rows - middle) > HEIGHT / 32)
+
+
 def _row(
-    digits: list[NDArray[np.bool_]], rng: np.random.Generator
+    digits: list[NDArray[np.bool_]], rng: np.random.Generator, *, touching: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Put digits side by side, each a little higher or lower than the last."""
     gaps = rng.integers(HEIGHT // 8, HEIGHT // 3, len(digits))
@@ -170,10 +183,21 @@ def _row(
     left, centres = _MARGIN, []
     for digit, gap, shift in zip(digits, gaps, shifts, strict=True):
         top = (page.shape[0] - digit.shape[0]) // 2 + int(shift)
-        page[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
+        if touching and len(centres) % 2:  # two and two
+            left -= _apart(page[top : top + digit.shape[0]], digit, left)
+        page[top : top + digit.shape[0], left : left + digit.shape[1]] += digit
         centres.append((top + digit.shape[0] / 2, left + digit.shape[1] / 2))
         left += digit.shape[1] + int(gap)
-    return page, np.array(centres)
+    return np.minimum(page, 1), np.array(centres)
+
+
+def _apart(page: NDArray[np.float64], digit: NDArray[np.bool_], left: int) -> int:
+    """Return how many columns a digit must move to the left to run into the ink before it."""
+    both = digit.any(axis=1) & page.any(axis=1)
+    if not both.any():
+        return 0
+    last = page.shape[1] - 1 - page[:, ::-1].argmax(axis=1)
+    return int((left + digit.argmax(axis=1) - last)[both].min()) + 1
 
 
 def _printed(shape: tuple[int, ...], rng: np.random.Generator, *, squared: bool) -> NDArray[np.float64]:

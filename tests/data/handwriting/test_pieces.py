@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnist_course.data.handwriting import pieces
-from mnist_course.data.handwriting.paper import redrawn
+from mnist_course.data.handwriting.paper import redrawn, write_page
 from mnist_course.data.handwriting.pieces import (
     BLOB,
     EDGE,
@@ -90,25 +90,20 @@ def test_two_lines_of_writing_do_not_join():
     assert len(found) == 2
 
 
-def touching(left, right, overlap=2):
-    """Two digits beside each other, the right one pushed into the left one."""
-    height = max(left.shape[0], right.shape[0])
-    width = left.shape[1] + right.shape[1] - overlap
-    page = np.zeros((height + 4, width + 4), bool)
-    page[2 : 2 + left.shape[0], 2 : 2 + left.shape[1]] |= left
-    page[2 : 2 + right.shape[0], 2 + width - right.shape[1] : 2 + width] |= right
-    return page
-
-
-def test_two_digits_that_touch_are_cut_where_they_do(train_digits):
-    three, six = (redrawn(train_digits.images[train_digits.labels == label][0]) for label in (3, 6))
-    found, _ = connected(touching(three, six))
-    assert len(found) == 1
-    halves = separated(found)
-    assert len(halves) == 2
-    assert all(half.cut for half in halves)
-    assert abs(halves[0].right - (2 + three.shape[1])) < 8
-    assert sum(half.mask.sum() for half in halves) == found[0].mask.sum()
+def test_most_digits_that_touch_are_cut_where_they_do(train_digits):
+    cut = 0
+    for seed in range(20):
+        written = write_page(train_digits.images[30 * seed :][:2], "touching digits", seed=seed)
+        found, _ = connected(written.grey < 128)
+        assert len(found) == 1
+        halves = separated(found)
+        if len(halves) == 2:
+            cut += 1
+            assert all(half.cut for half in halves)
+            assert sum(half.mask.sum() for half in halves) == found[0].mask.sum()
+            for half, (_, column) in zip(halves, written.centres, strict=True):
+                assert abs((half.left + half.right) / 2 - column) < 16
+    assert cut >= 12
 
 
 def test_hardly_a_training_digit_is_cut(train_digits):
