@@ -25,7 +25,7 @@ WIDEST = 1.8
 """Width over height of a digit, at most."""
 THICKEST = 0.36
 """Stroke over the longer side of a digit, at most."""
-TWO_WIDE = 1.3
+TWO_WIDE = 1.4
 """Width over height from which a piece may be two digits that touch."""
 LONGEST_CUT = 1.5
 """Strokes that a cut between two digits may go through: through two it would cut a 0."""
@@ -205,7 +205,8 @@ def _belong(one: Piece, other: Piece, height: float) -> bool:
         return False
     over = min(one.right, other.right) - max(one.left, other.left)
     above = over >= 0.5 * min(one.width, other.width)
-    if above and wide <= TALLEST * total and max(one.height, other.height) < BROKEN * total:
+    whole = min(one.height, other.height) >= BROKEN * height  # two lines of writing
+    if above and not whole and wide <= TALLEST * total:
         return _distance(one, other) <= 1 + min(stroke_width(one.mask), stroke_width(other.mask))
     if max(total, wide) > TALLEST * height:
         return False
@@ -250,7 +251,10 @@ def separated(pieces: list[Piece]) -> list[Piece]:
 def _halves(piece: Piece) -> list[Piece] | None:
     if piece.width < TWO_WIDE * piece.height:
         return None
-    limit = LONGEST_CUT * stroke_width(piece.mask)
+    pen = stroke_width(piece.mask)
+    if pen > THICKEST * piece.height:  # a dash
+        return None
+    limit = LONGEST_CUT * pen
     rows, columns = np.nonzero(piece.mask)
     cuts = []
     for lean in LEANS:
