@@ -18,7 +18,6 @@ SPECK = 0.15
 LOW = 0.4
 GAP = 0.12
 TALLEST = 1.4
-BROKEN = 0.9
 
 # Shapes that no digit, or hardly one in a thousand of MNIST's training digits, has.
 WIDEST = 1.8
@@ -205,8 +204,7 @@ def _belong(one: Piece, other: Piece, height: float) -> bool:
         return False
     over = min(one.right, other.right) - max(one.left, other.left)
     above = over >= 0.5 * min(one.width, other.width)
-    whole = min(one.height, other.height) >= BROKEN * height  # two lines of writing
-    if above and not whole and wide <= TALLEST * total:
+    if above and wide <= TALLEST * total:
         return _distance(one, other) <= 1 + min(stroke_width(one.mask), stroke_width(other.mask))
     if max(total, wide) > TALLEST * height:
         return False

@@ -86,7 +86,7 @@ def test_fragments_join_what_they_nearly_touch(fragment, parts):
 
 
 def test_two_lines_of_writing_do_not_join():
-    found = joined(connected(page_of(DIGIT, (114, 50, 60, 10)))[0])
+    found = joined(connected(page_of(DIGIT, (124, 50, 60, 10)))[0])
     assert len(found) == 2
 
 
