@@ -169,7 +169,7 @@ def predict(pictures: tuple[Path, ...], folder: Path | None, steps: Path) -> Non
     """
     from mnist_course.reading import read_all
 
-    for line in read_all(pictures, folder or newest, steps):
+    for line in read_all(pictures, folder, steps):
         click.echo(line)
 
 

@@ -12,12 +12,12 @@ from mnist_course.data.handwriting import Page, Reading, find_digits
 from mnist_course.data.pictures import read_page, read_picture, to_28
 from mnist_course.errors import InputError
 from mnist_course.files import atomic_write
-from mnist_course.runs import opened, writable
+from mnist_course.runs import newest, opened, writable
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
-def read_all(pictures: Sequence[Path], folder: Callable[[], Path], steps: Path) -> Iterator[str]:
+def read_all(pictures: Sequence[Path], folder: Path | None, steps: Path) -> Iterator[str]:
     """Yield the lines that say what is on the pictures, and draw the steps of each page.
 
     Parameters
@@ -25,7 +25,7 @@ def read_all(pictures: Sequence[Path], folder: Callable[[], Path], steps: Path) 
     pictures
         Files. All are read before the network is opened.
     folder
-        Finds the folder in which the network's training left it.
+        That the network's training wrote; the newest under runs/ by default.
     steps
         Folder for the drawings.
 
@@ -35,7 +35,7 @@ def read_all(pictures: Sequence[Path], folder: Callable[[], Path], steps: Path) 
         A picture that cannot be read, or a page without a digit; no such network.
     """
     pages = [read_page(path) for path in pictures]
-    network, training, settings = opened(folder())
+    network, training, settings = opened(folder or newest())
 
     def predict(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         probabilities: NDArray[np.float32] = training.predict_probabilities(network, images)

@@ -1,4 +1,4 @@
-"""`mnist-course predict` on photographs: what it says, draws and refuses, and how much memory it takes."""
+"""`mnist-course predict` on photographs: what it says, draws, refuses, and how much memory it takes."""
 
 import os
 import re
