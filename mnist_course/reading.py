@@ -1,7 +1,7 @@
 """What `mnist-course predict` does: pictures in, digits and a picture of the steps out."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,10 @@ from mnist_course.data.handwriting import Page, Reading, find_digits
 from mnist_course.data.pictures import read_page, read_picture, to_28
 from mnist_course.errors import InputError
 from mnist_course.files import atomic_write
+from mnist_course.history import History
 from mnist_course.runs import newest, opened, writable
 
-Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+DIGIT_DATA = ("mnist", "optdigits")
 
 
 def read_all(pictures: Sequence[Path], folder: Path | None, steps: Path) -> Iterator[str]:
@@ -34,8 +35,16 @@ def read_all(pictures: Sequence[Path], folder: Path | None, steps: Path) -> Iter
     InputError
         A picture that cannot be read, or a page without a digit; no such network.
     """
-    pages = [read_page(path) for path in pictures]
-    network, training, settings = opened(folder or newest())
+    greys = [read_page(path) for path in pictures]
+    folder = folder or newest()
+    found: dict[int, Page] = {}
+    if _knows_digits(folder):  # what is wrong with a page is said before a framework is loaded
+        found = {
+            index: _found(path, grey)
+            for index, (path, grey) in enumerate(zip(pictures, greys, strict=True))
+            if grey.shape != (28, 28)
+        }
+    network, training, settings = opened(folder)
 
     def predict(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         probabilities: NDArray[np.float32] = training.predict_probabilities(network, images)
@@ -43,7 +52,7 @@ def read_all(pictures: Sequence[Path], folder: Path | None, steps: Path) -> Iter
 
     names = tuple(settings["class_names"])
     stems = Counter[str]()
-    for path, grey in zip(pictures, pages, strict=True):
+    for index, (path, grey) in enumerate(zip(pictures, greys, strict=True)):
         if names != DIGITS:
             yield _one(path, predict(read_picture(path)[None])[0], names)
         elif grey.shape == (28, 28):
@@ -51,7 +60,9 @@ def read_all(pictures: Sequence[Path], folder: Path | None, steps: Path) -> Iter
         else:
             stems[path.stem] += 1
             again = f"-{stems[path.stem]}" if stems[path.stem] > 1 else ""
-            yield from _page(path, grey, predict, writable(steps) / f"{path.stem}-steps{again}.png")
+            page = found[index] if index in found else _found(path, grey)
+            reading = Reading(page, predict(page.images))
+            yield from _page(path, reading, writable(steps) / f"{path.stem}-steps{again}.png")
 
 
 def _one(path: Path, probabilities: NDArray[np.float32], names: tuple[str, ...]) -> str:
@@ -62,14 +73,26 @@ def _one(path: Path, probabilities: NDArray[np.float32], names: tuple[str, ...])
     )
 
 
-def _page(path: Path, grey: NDArray[np.uint8], predict: Predict, drawing: Path) -> Iterator[str]:
+def _knows_digits(folder: Path) -> bool:
+    """Tell from its history alone whether a network is for digits; what is wrong with it comes later."""
+    try:
+        return History.load(folder / "history.json").settings.get("data", "mnist") in DIGIT_DATA
+    except (InputError, OSError):
+        return False
+
+
+def _found(path: Path, grey: NDArray[np.uint8]) -> Page:
     try:
         page = find_digits(grey)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if not page.digits:
         raise InputError(f"{path} shows no digit: {_rest(page) or 'nothing is written on it'}")
-    reading = Reading(page, predict(page.images))
+    return page
+
+
+def _page(path: Path, reading: Reading, drawing: Path) -> Iterator[str]:
+    page = reading.page
     for row, text in enumerate(reading.lines):
         parts = [
             f"{sure:.1%}" + ("" if read else f" for {label}")
