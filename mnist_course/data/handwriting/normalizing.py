@@ -89,5 +89,5 @@ def thickened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     radius = finer * (USUAL * long - pen) / 2 / (1 - USUAL)  # the box grows with the pen
     reach = int(np.ceil(radius))
     near: NDArray[np.bool_] = ndimage.distance_transform_edt(~np.pad(mask, reach)) <= radius
-    rows, columns = near.any(axis=1).nonzero()[0], near.any(axis=0).nonzero()[0]
+    rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
     return near[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -125,7 +125,7 @@ def redrawn(image: NDArray[np.uint8], pen: float | None = None) -> NDArray[np.bo
     ink = ndimage.gaussian_filter(large, 1.0) > 110
     if pen is not None:
         ink = ndimage.distance_transform_edt(~thinned(ink)) <= pen / 2
-    rows, columns = ink.any(axis=1).nonzero()[0], ink.any(axis=0).nonzero()[0]
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     return np.asarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
 
 

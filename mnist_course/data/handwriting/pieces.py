@@ -278,7 +278,7 @@ def _halves(piece: Piece) -> list[Piece] | None:
 
 
 def _trimmed(piece: Piece, mask: NDArray[np.bool_]) -> Piece:
-    rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     mask = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return Piece(piece.top + int(rows[0]), piece.left + int(columns[0]), mask, cut=True)
 
