@@ -176,12 +176,12 @@ class Reading:
     @cached_property
     def labels(self) -> NDArray[np.intp]:
         """The likeliest digit of each piece, shape (N,)."""
-        return np.asarray(self.probabilities).argmax(axis=1)
+        return np.argmax(self.probabilities, axis=1)
 
     @cached_property
     def confidence(self) -> NDArray[np.floating]:
         """Its probability, shape (N,)."""
-        return np.asarray(self.probabilities).max(axis=1, initial=0)
+        return np.asarray(np.max(self.probabilities, axis=1, initial=0))
 
     @cached_property
     def read(self) -> NDArray[np.bool_]:

@@ -168,7 +168,7 @@ def _broken(digit: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bo
     height, width = digit.shape
     rows, columns = np.mgrid[:height, :width]
     middle = rng.uniform(0.3, 0.7) * height + rng.uniform(-0.3, 0.3) * (columns - width / 2)
-    return digit & (np.abs(rows - middle) > HEIGHT / 32)
+    return np.asarray(digit & (np.abs(rows - middle) > HEIGHT / 32))
 
 
 def _row(
@@ -180,7 +180,8 @@ def _row(
     height = max(digit.shape[0] for digit in digits) + HEIGHT // 6
     width = int(gaps.sum()) + sum(digit.shape[1] for digit in digits)
     page = np.zeros((height + 2 * _MARGIN, width + 2 * _MARGIN))
-    left, centres = _MARGIN, []
+    left = _MARGIN
+    centres: list[tuple[float, float]] = []
     for digit, gap, shift in zip(digits, gaps, shifts, strict=True):
         top = (page.shape[0] - digit.shape[0]) // 2 + int(shift)
         if touching and len(centres) % 2:  # two and two
@@ -232,7 +233,8 @@ def _shadow(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.floa
     along = np.cos(angle) * columns / width + np.sin(angle) * rows / height
     along = (along - along.min()) / np.ptp(along)
     shaded = (along > rng.uniform(0.35, 0.65)).astype(float)
-    return (1 - 0.5 * along) * (1 - 0.55 * ndimage.gaussian_filter(shaded, HEIGHT / 16))
+    soft = ndimage.gaussian_filter(shaded, HEIGHT / 16)
+    return np.asarray((1 - 0.5 * along) * (1 - 0.55 * soft))
 
 
 def _compressed(grey: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
