@@ -25,7 +25,7 @@ from mnist_course.data.handwriting.rules import turned_points
 from mnist_course.models import build, wing
 
 SEEDS = range(3)
-PAGES, DIGITS = 30, 5
+PAGES, DIGITS = 10, 5
 TRAINING = {"model": "lenet5", "framework": "pytorch", "epochs": 2, "learning_rate": 3e-3}
 CONFIDENCES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
 LETTERS = "acdefhkmnprtuvwxyACDEFHKMNPRTUVWXY"
@@ -51,9 +51,7 @@ def trained(seed: int) -> tuple[Any, ImageDataset]:
     model = build("lenet5", "pytorch", seed=seed)
     options = {key: TRAINING[key] for key in ("epochs", "learning_rate")}
     seen = images.subset(range(50_000))
-    training.fit(
-        model, seen, schedule="cosine", seed=seed, device="cpu", progress=False, **options
-    )
+    training.fit(model, seen, schedule="cosine", seed=seed, device="cpu", progress=False, **options)
     return model, images.subset(range(50_000, 60_000))
 
 
@@ -128,7 +126,7 @@ def choice(model: Any, unseen: ImageDataset, seed: int) -> list[dict[str, Any]]:
     """Return for each confidence the shares of training digits and of letters that reach it."""
     sure, right = [], []
     for disturbance in DISTURBANCES:
-        for written, labels in pages_of(unseen, disturbance, 1000 + seed, pages=10):
+        for written, labels in pages_of(unseen, disturbance, 1000 + seed, pages=PAGES):
             reading = read(model, written.grey)
             for index, label in zip(answers(reading, written), labels, strict=True):
                 if index >= 0:

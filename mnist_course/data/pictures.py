@@ -46,11 +46,11 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """
 
     def grey(picture: "Image.Image") -> NDArray[np.uint8]:
-        _check_digit(path, picture.size, picture.mode, len(picture.getbands()))
+        _check_digit(shown, picture.size, picture.mode, len(picture.getbands()))
         return np.asarray(picture.convert("L"))
 
-    path = Path(path)
-    return to_28(_opened(path, path, grey))
+    shown = Path(path)
+    return to_28(_opened(shown, shown, grey))
 
 
 def read_page(source: str | os.PathLike[str] | BinaryIO, name: str = "the picture") -> NDArray[np.uint8]:

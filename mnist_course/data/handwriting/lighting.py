@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 REDUCED = 200
 """The longer side of the small page on which the light is estimated: it changes slowly."""
 
-WIDEST_STROKE = 0.2
+WIDEST_STROKE = 0.25
 """Of the page's shorter side; what is dark and wider than this is a shadow, not ink."""
 
 

@@ -16,6 +16,9 @@ THINNEST, USUAL = 0.085, 0.105
 width that a thinner pen is given; three quarters of them are at least as thick."""
 
 
+_LARGE = 160
+
+
 def normalized(mask: NDArray[np.bool_], skip: Collection[str] = ()) -> NDArray[np.uint8]:
     """Return a piece of ink as MNIST's makers would have stored it.
 
@@ -49,19 +52,21 @@ def normalized(mask: NDArray[np.bool_], skip: Collection[str] = ()) -> NDArray[n
         height = width = side
     ink = Image.fromarray(255 * mask.astype(np.uint8))
     boxed = np.asarray(ink.resize((width, height), Image.Resampling.BOX))
-    middle = [(length - 1) / 2 for length in boxed.shape]
-    if "centre of mass" not in skip and boxed.any():
-        middle = [
-            float(np.average(np.arange(length), weights=boxed.sum(axis=1 - axis, dtype=float)))
+    top, left = ((SIDE - length) // 2 for length in boxed.shape)
+    if "centre of mass" not in skip:
+        top, left = (
+            _start(boxed.sum(axis=1 - axis, dtype=float), length)
             for axis, length in enumerate(boxed.shape)
-        ]
+        )
     image = np.zeros((SIDE, SIDE), np.uint8)
-    top, left = (
-        int(np.clip(np.floor(CENTRE - centre + 0.5), 0, SIDE - length))
-        for centre, length in zip(middle, boxed.shape, strict=True)
-    )
     image[top : top + height, left : left + width] = boxed
     return image
+
+
+def _start(ink: NDArray[np.float64], length: int) -> int:
+    """Return the row or column at which a box begins whose centre of mass is to be in the middle."""
+    centre = float(ink @ np.arange(length) / max(ink.sum(), 1))
+    return int(np.clip(np.floor(CENTRE - centre + 0.5), 0, SIDE - length))
 
 
 def thickened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -70,7 +75,8 @@ def thickened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Parameters
     ----------
     mask
-        bool, shape (H, W), with ink. The result is wider and higher by as much as the pen is.
+        bool, shape (H, W), with ink. The result is wider and higher by as much as the pen is, and
+        drawn finer if the digit was small.
     """
     from scipy import ndimage
 
@@ -78,8 +84,10 @@ def thickened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     pen = stroke_width(mask)
     if pen >= THINNEST * long:
         return mask
-    radius = (USUAL * long - pen) / 2 / (1 - USUAL)  # the box grows with the pen
+    finer = -(-_LARGE // long)  # a radius of one pixel or two would be a rough one
+    mask = np.repeat(np.repeat(mask, finer, axis=0), finer, axis=1)
+    radius = finer * (USUAL * long - pen) / 2 / (1 - USUAL)  # the box grows with the pen
     reach = int(np.ceil(radius))
     near: NDArray[np.bool_] = ndimage.distance_transform_edt(~np.pad(mask, reach)) <= radius
-    rows, columns = near.any(axis=1).nonzero()[0], near.any(axis=0).nonzero()[0]
+    rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
     return near[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -25,13 +25,15 @@ DISTURBANCES = (
     "chalk",
     "thin pen",
     "thick pen",
+    "broken strokes",
+    "touching digits",
     "noise",
     "JPEG",
     "all at once",
 )
 
-PAPER, INK, PRINT = 0.92, 0.2, 0.6
-"""Shares of the light that paper, pen and printed lines throw back."""
+PAPER, INK, PRINT = 0.92, 0.2, (0.25, 0.65)
+"""Shares of the light that paper, pen and printed lines throw back; lines may be as dark as the pen."""
 
 _MARGIN = HEIGHT // 2
 
@@ -70,7 +72,9 @@ def write_page(images: NDArray[np.uint8], disturbance: str = "none", *, seed: in
         Other images, or an unknown disturbance.
     """
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28) or not len(images):
-        raise InputError(f"images are {images.dtype} of shape {images.shape}; expected uint8 (N, 28, 28)")
+        raise InputError(
+            f"images are {images.dtype} of shape {images.shape}; expected uint8 (N, 28, 28)"
+        )
     if disturbance not in DISTURBANCES:
         raise InputError(f"unknown disturbance {disturbance!r}; expected {', '.join(DISTURBANCES)}")
     from scipy import ndimage
@@ -78,7 +82,10 @@ def write_page(images: NDArray[np.uint8], disturbance: str = "none", *, seed: in
     rng = np.random.default_rng(seed)
     every = disturbance == "all at once"
     pen = {"thin pen": 2.0, "thick pen": 13.0}.get(disturbance)
-    ink, centres = _row([redrawn(image, pen) for image in images], rng)
+    digits = [redrawn(image, pen) for image in images]
+    if disturbance == "broken strokes":
+        digits = [_broken(digit, rng) for digit in digits]
+    ink, centres = _row(digits, rng, touching=disturbance == "touching digits")
     page = PAPER - (PAPER - INK) * ink
     if disturbance in ("ruled paper", "squared paper") or every:
         page = np.minimum(page, _printed(page.shape, rng, squared=disturbance == "squared paper"))
@@ -118,7 +125,7 @@ def redrawn(image: NDArray[np.uint8], pen: float | None = None) -> NDArray[np.bo
     ink = ndimage.gaussian_filter(large, 1.0) > 110
     if pen is not None:
         ink = ndimage.distance_transform_edt(~thinned(ink)) <= pen / 2
-    rows, columns = ink.any(axis=1).nonzero()[0], ink.any(axis=0).nonzero()[0]
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     return np.asarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
 
 
@@ -143,7 +150,9 @@ def thinned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
                 for shift in ((1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1))
             ]
             count = np.sum(around, axis=0)
-            turns = np.sum([~a & b for a, b in zip(around, around[1:] + around[:1], strict=True)], axis=0)
+            turns = np.sum(
+                [~a & b for a, b in zip(around, around[1:] + around[:1], strict=True)], axis=0
+            )
             north, east, south, west = around[::2]
             if turn == 0:
                 free = ~(north & east & south) & ~(east & south & west)
@@ -154,8 +163,16 @@ def thinned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
             return ink
 
 
+def _broken(digit: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Take a stripe out of a digit, as a dry pen leaves it."""
+    height, width = digit.shape
+    rows, columns = np.mgrid[:height, :width]
+    middle = rng.uniform(0.3, 0.7) * height + rng.uniform(-0.3, 0.3) * (columns - width / 2)
+    return np.asarray(digit & (np.abs(rows - middle) > HEIGHT / 32))
+
+
 def _row(
-    digits: list[NDArray[np.bool_]], rng: np.random.Generator
+    digits: list[NDArray[np.bool_]], rng: np.random.Generator, *, touching: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Put digits side by side, each a little higher or lower than the last."""
     gaps = rng.integers(HEIGHT // 8, HEIGHT // 3, len(digits))
@@ -163,27 +180,37 @@ def _row(
     height = max(digit.shape[0] for digit in digits) + HEIGHT // 6
     width = int(gaps.sum()) + sum(digit.shape[1] for digit in digits)
     page = np.zeros((height + 2 * _MARGIN, width + 2 * _MARGIN))
-    left, centres = _MARGIN, []
+    left = _MARGIN
+    centres: list[tuple[float, float]] = []
     for digit, gap, shift in zip(digits, gaps, shifts, strict=True):
         top = (page.shape[0] - digit.shape[0]) // 2 + int(shift)
-        page[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
+        if touching and len(centres) % 2:  # two and two
+            left -= _apart(page[top : top + digit.shape[0]], digit, left)
+        page[top : top + digit.shape[0], left : left + digit.shape[1]] += digit
         centres.append((top + digit.shape[0] / 2, left + digit.shape[1] / 2))
         left += digit.shape[1] + int(gap)
-    return page, np.array(centres)
+    return np.minimum(page, 1), np.array(centres)
 
 
-def _printed(
-    shape: tuple[int, ...], rng: np.random.Generator, *, squared: bool
-) -> NDArray[np.float64]:
+def _apart(page: NDArray[np.float64], digit: NDArray[np.bool_], left: int) -> int:
+    """Return how many columns a digit must move to the left to run into the ink before it."""
+    both = digit.any(axis=1) & page.any(axis=1)
+    if not both.any():
+        return 0
+    last = page.shape[1] - 1 - page[:, ::-1].argmax(axis=1)
+    return int((left + digit.argmax(axis=1) - last)[both].min()) + 1
+
+
+def _printed(shape: tuple[int, ...], rng: np.random.Generator, *, squared: bool) -> NDArray[np.float64]:
     height, width = shape
     page = np.ones((height, width))
     distance = HEIGHT // 2 if squared else round(1.1 * HEIGHT)
-    start = int(rng.integers(2, distance))
-    page[np.arange(height) % distance == start] = PRINT
-    page[np.arange(height) % distance == start - 1] = PRINT
+    start, dark = int(rng.integers(2, distance)), rng.uniform(*PRINT)
+    page[np.arange(height) % distance == start] = dark
+    page[np.arange(height) % distance == start - 1] = dark
     if squared:
-        page[:, np.arange(width) % distance == start] = PRINT
-        page[:, np.arange(width) % distance == start - 1] = PRINT
+        page[:, np.arange(width) % distance == start] = dark
+        page[:, np.arange(width) % distance == start - 1] = dark
     return page
 
 
@@ -206,7 +233,8 @@ def _shadow(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.floa
     along = np.cos(angle) * columns / width + np.sin(angle) * rows / height
     along = (along - along.min()) / np.ptp(along)
     shaded = (along > rng.uniform(0.35, 0.65)).astype(float)
-    return (1 - 0.5 * along) * (1 - 0.55 * ndimage.gaussian_filter(shaded, HEIGHT / 16))
+    soft = ndimage.gaussian_filter(shaded, HEIGHT / 16)
+    return np.asarray((1 - 0.5 * along) * (1 - 0.55 * soft))
 
 
 def _compressed(grey: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

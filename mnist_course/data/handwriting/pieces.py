@@ -24,8 +24,16 @@ WIDEST = 1.8
 """Width over height of a digit, at most."""
 THICKEST = 0.36
 """Stroke over the longer side of a digit, at most."""
-TWO_WIDE = 1.15
+TWO_WIDE = 1.4
 """Width over height from which a piece may be two digits that touch."""
+LONGEST_CUT = 1.5
+"""Strokes that a cut between two digits may go through: through two it would cut a 0."""
+LEANS = (0.0, -0.2, 0.2, -0.4, 0.4, -0.6, 0.6)
+"""Columns per row by which a cut may lean."""
+LEAST_INK = 0.25
+"""Of a cut piece's ink is in each part at least."""
+TALL_HALF = 0.75
+"""Of a cut piece's height is each part at least: a 7's bar is no digit."""
 
 EDGE, LOW_INK, LINE, BLOB = "cut off by the edge", "too low", "a line", "a blob"
 
@@ -144,20 +152,17 @@ def writing_height(pieces: list[Piece]) -> float:
     return _writing(heights, np.array([piece.mask.sum() for piece in likely]))
 
 
-def at_edge(pieces: list[Piece], shape: tuple[int, int]) -> list[Piece]:
+def at_edge(pieces: list[Piece], edge: NDArray[np.bool_]) -> list[Piece]:
     """Leave out what touches the edge of the page: a part of it is missing.
 
     Parameters
     ----------
-    pieces
-        On a page that was not turned.
-    shape
-        The page's height and width in pixels.
+    edge
+        bool, shape (H, W): the outermost pixels of the page, and what lies beyond.
     """
     return [
         replace(piece, left_out=EDGE)
-        if not piece.left_out
-        and (piece.top == 0 or piece.left == 0 or piece.bottom == shape[0] or piece.right == shape[1])
+        if (edge[piece.top : piece.bottom, piece.left : piece.right] & piece.mask).any()
         else piece
         for piece in pieces
     ]
@@ -166,7 +171,8 @@ def at_edge(pieces: list[Piece], shape: tuple[int, int]) -> list[Piece]:
 def joined(pieces: list[Piece]) -> list[Piece]:
     """Join the parts of a broken stroke: those that nearly touch and together are one digit high.
 
-    Two parts above each other belong together; of two beside each other, one must be a fragment.
+    Of two parts above each other the ends are no farther apart than the pen is wide. Of two beside each
+    other, one must be a fragment.
     """
     height = writing_height(pieces)
     parts = [piece for piece in pieces if not piece.left_out]
@@ -194,12 +200,16 @@ def _gap(one: Piece, other: Piece) -> int:
 def _belong(one: Piece, other: Piece, height: float) -> bool:
     total = max(one.bottom, other.bottom) - min(one.top, other.top)
     wide = max(one.right, other.right) - min(one.left, other.left)
-    if _gap(one, other) > GAP * height or max(total, wide) > TALLEST * height:
+    if _gap(one, other) > GAP * total:
         return False
     over = min(one.right, other.right) - max(one.left, other.left)
     above = over >= 0.5 * min(one.width, other.width)
+    if above and wide <= TALLEST * total:
+        return _distance(one, other) <= 1 + min(stroke_width(one.mask), stroke_width(other.mask))
+    if max(total, wide) > TALLEST * height:
+        return False
     fragment = min(one.height, other.height) < 0.6 * height
-    return fragment and (above or _distance(one, other) <= GAP / 2 * height)
+    return fragment and (above or _distance(one, other) <= 1 + GAP / 2 * height)
 
 
 def _distance(one: Piece, other: Piece) -> float:
@@ -224,10 +234,10 @@ def _union(one: Piece, other: Piece) -> Piece:
 
 
 def separated(pieces: list[Piece]) -> list[Piece]:
-    """Cut wide pieces in two where a single stroke joins two tall parts.
+    """Cut wide pieces in two where a short cut, upright or leaning, leaves two tall parts.
 
-    Where that cannot be done honestly, because every cut crosses two strokes or leaves a part that is
-    no digit high, the piece stays whole, and too wide a one is left out by `judged`.
+    Where every cut is longer than one and a half strokes, the piece stays whole: it would be a guess.
+    Too wide a piece is left out by `judged`.
     """
     found = []
     for piece in pieces:
@@ -240,27 +250,37 @@ def _halves(piece: Piece) -> list[Piece] | None:
     if piece.width < TWO_WIDE * piece.height:
         return None
     pen = stroke_width(piece.mask)
-    ink = piece.mask.sum(axis=0)
-    margin = max(1, round(0.25 * piece.height), round(0.2 * piece.width))
-    columns = np.arange(margin, piece.width - margin)
-    middle = np.abs(columns - piece.width / 2) / piece.width
-    for column in columns[np.argsort(ink[columns] + middle * pen, kind="stable")][:5]:
-        if ink[column] > 1.5 * pen:
-            return None
-        halves = [
-            _trimmed(piece, slice(0, column)),
-            _trimmed(piece, slice(column, piece.width)),
+    if pen > THICKEST * piece.height:  # a dash
+        return None
+    limit = LONGEST_CUT * pen
+    rows, columns = np.nonzero(piece.mask)
+    cuts = []
+    for lean in LEANS:
+        place = np.rint(columns + lean * (rows - piece.height / 2)).astype(int)
+        ink = np.bincount(np.clip(place, 0, piece.width), minlength=piece.width)
+        middle = np.arange(round(0.2 * piece.width), round(0.8 * piece.width))
+        away = np.abs(middle - piece.width / 2) / piece.width
+        cuts += [
+            (ink[column] + limit * far, lean, column)
+            for column, far in zip(middle, away, strict=True)
+            if ink[column] <= limit
         ]
-        if all(half.height >= 0.75 * piece.height for half in halves):
+    everywhere = np.indices(piece.mask.shape)
+    for _, lean, column in sorted(cuts)[:20]:
+        before = everywhere[1] + lean * (everywhere[0] - piece.height / 2) < column
+        masks = piece.mask & before, piece.mask & ~before
+        if min(mask.sum() for mask in masks) < LEAST_INK * len(rows):
+            continue
+        halves = [_trimmed(piece, mask) for mask in masks]
+        if all(half.height >= TALL_HALF * piece.height for half in halves):
             return halves
     return None
 
 
-def _trimmed(piece: Piece, columns: slice) -> Piece:
-    mask = piece.mask[:, columns]
-    rows, across = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
-    mask = mask[rows[0] : rows[-1] + 1, across[0] : across[-1] + 1]
-    return Piece(piece.top + int(rows[0]), piece.left + columns.start + int(across[0]), mask, cut=True)
+def _trimmed(piece: Piece, mask: NDArray[np.bool_]) -> Piece:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    mask = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return Piece(piece.top + int(rows[0]), piece.left + int(columns[0]), mask, cut=True)
 
 
 def judged(pieces: list[Piece]) -> list[Piece]:

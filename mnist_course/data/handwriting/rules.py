@@ -39,7 +39,8 @@ def slope(mask: Mask) -> float:
     best = _sharpest(rows[some], columns[some], best + np.arange(-0.3, 0.31, 0.05))
     across, down = _profiles(rows, columns, best)
     limits = COVERED * np.array(mask.shape[::-1])
-    return best if across.max() > limits[0] or down.max() > limits[1] else 0.0
+    leaning = abs(np.sin(np.deg2rad(best))) * max(mask.shape) > 2  # pixels from end to end
+    return best if leaning and (across.max() > limits[0] or down.max() > limits[1]) else 0.0
 
 
 def _profiles(
@@ -100,7 +101,7 @@ def turned_points(
     return np.asarray(moved + (np.array(after) - 1) / 2)
 
 
-def printed(mask: Mask) -> Mask:
+def printed(mask: Mask, paper: Mask) -> Mask:
     """Return the pixels of lines that cross the whole of a straightened page, level or upright.
 
     A line's pixels are those in its rows where the ink is no thicker than the line: a stroke that
@@ -109,26 +110,26 @@ def printed(mask: Mask) -> Mask:
     Parameters
     ----------
     mask
-        bool, shape (H, W).
+        bool, shape (H, W): where there is ink.
+    paper
+        bool, shape (H, W): where the page is; the corners of one that was turned are not.
     """
-    level, upright = _bands(mask), _bands(mask.T).T
+    level, upright = _bands(mask, paper), _bands(mask.T, paper.T).T
     return (_thin(mask, level) | _thin(mask.T, upright.T).T) | (mask & level & upright)
 
 
-def _bands(mask: Mask) -> Mask:
+def _bands(mask: Mask, paper: Mask) -> Mask:
     """Mark the rows of level lines, shape (H, 1) broadcast to (H, W)."""
     from scipy import ndimage
 
     near = ndimage.binary_dilation(mask, np.ones((3, 1)))  # a line may waver by a pixel
-    width = mask.any(axis=0).nonzero()[0]
-    span = width[-1] - width[0] + 1 if width.size else 1
-    dark = near.sum(axis=1) > COVERED * span
+    width = paper.sum(axis=1)
+    dark = near.sum(axis=1) > COVERED * np.maximum(width, width.max() / 2)  # a corner has short rows
     labels, count = ndimage.label(dark)
     thickest = max(3, round(THICKEST * max(mask.shape))) + 2
     for band in range(1, count + 1):
         if (labels == band).sum() > thickest:
             dark[labels == band] = False
-    dark = ndimage.binary_dilation(dark)
     return np.broadcast_to(dark[:, None], mask.shape)
 
 
@@ -146,7 +147,7 @@ def _thin(mask: Mask, band: Mask) -> Mask:
     return found
 
 
-def without_rules(ink: NDArray[np.float32], mask: Mask) -> tuple[Mask, Mask]:
+def without_rules(ink: NDArray[np.float32], mask: Mask, paper: Mask) -> tuple[Mask, Mask]:
     """Take the printed lines out of the ink of a straightened page.
 
     Where a pen that is darker than the lines went along one, its ink stays; a pen as dark as the lines
@@ -158,6 +159,8 @@ def without_rules(ink: NDArray[np.float32], mask: Mask) -> tuple[Mask, Mask]:
         float32, shape (H, W).
     mask
         bool, shape (H, W): where there is ink.
+    paper
+        bool, shape (H, W): where the page is.
 
     Returns
     -------
@@ -166,7 +169,7 @@ def without_rules(ink: NDArray[np.float32], mask: Mask) -> tuple[Mask, Mask]:
     """
     from scipy import ndimage
 
-    rules = printed(mask)
+    rules = printed(mask, paper)
     if not rules.any():
         return mask, rules
     left = mask & ~rules
