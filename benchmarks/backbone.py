@@ -8,7 +8,7 @@ the images and the new weights. The learning rates were chosen on validation ima
 
 from typing import Any
 
-import rate_choices
+import choices
 from over_seeds import Recipe, main
 from torch import nn
 
@@ -47,7 +47,7 @@ def variants() -> dict[str, Recipe]:
             **COMMON,
             "target": target,
             **settings,
-            **rate_choices.chosen("backbone_choices", target, way),
+            "learning_rate": choices.best("backbone_choices", f"{target}, {way}")["learning_rate"],
         }
         for target in TARGETS
         for way, settings in WAYS.items()

@@ -4,17 +4,13 @@ Each way learns from 100 training images per class and is judged on 1,000 other 
 images are not opened.
 """
 
-import argparse
 from typing import Any
 
-import rate_choices
+import choices
 from backbone import COMMON, TARGETS, WAYS, Recipe, tuned
 
 from mnist_course.data import load
 from mnist_course.pytorch.training import evaluate
-
-SEEDS = (100, 101)
-"""Not those of the runs on the test images."""
 
 VALIDATION_IMAGES = 1_000
 RATES = {
@@ -33,27 +29,19 @@ def validate(recipe: Recipe, seed: int) -> dict[str, Any]:
     few, others = data.split(images / len(data), seed=seed)
     validation, _ = others.split(VALIDATION_IMAGES / len(others), seed=seed)
     correct = evaluate(tuned(recipe, few, seed).model, validation).correct
-    return {"correct": correct, "images": len(validation)}
+    return {"validation_correct": correct, "validation_images": len(validation)}
 
 
-def main() -> None:
-    """Run every candidate with every seed and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
-    workers = parser.parse_args().workers
-    recipes = {
-        (target, way): {**COMMON, "target": target, **settings}
+def variants() -> dict[str, Recipe]:
+    """Return label → recipe for every target, way and learning rate."""
+    return {
+        f"{target}, {way}: {rate:g}": {**COMMON, "target": target, **settings, "learning_rate": rate}
         for target in TARGETS
         for way, settings in WAYS.items()
+        for rate in RATES[way]
     }
-    table = rate_choices.measured(recipes, RATES, validate, SEEDS, workers)
-    chosen = {
-        target: {way: {"learning_rate": rate_choices.best(table[target][way])} for way in WAYS}
-        for target in TARGETS
-    }
-    packages = ["mnist-course", "numpy", "torch", "timm"]
-    rate_choices.write("backbone_choices", table, chosen, packages, SEEDS)
 
 
 if __name__ == "__main__":
-    main()
+    packages = ("mnist-course", "numpy", "torch", "timm")
+    choices.main("backbone_choices", variants(), packages=packages, run=validate)

@@ -13,10 +13,9 @@ A run's ``accuracies`` hold a row per task learned, with the test accuracy on ev
 literature reports is the mean of the last row; ``test_accuracy`` counts all test images alike.
 """
 
-import json
 from typing import Any
 
-import measure
+import choices
 from over_seeds import Recipe, main
 
 from mnist_course.data import ImageDataset, load_mnist
@@ -49,15 +48,15 @@ def recipe_of(protocol: str, scenario: str, strategy: str, **options: Any) -> Re
 
 def variants() -> dict[str, Recipe]:
     """Return label → recipe for both protocols, all scenarios and all strategies."""
-    path = measure.RESULTS / "continual_choices.json"
-    strengths = json.loads(path.read_text(encoding="utf-8"))["chosen"]
     found = {}
     for protocol in PROTOCOLS:
         for scenario in SCENARIOS:
             for strategy in STRATEGIES:
-                label = f"{protocol}, {scenario}"
-                chosen = {"strength": strengths[label]} if strategy == "ewc" else {}
-                found[f"{label}, {strategy}"] = recipe_of(protocol, scenario, strategy, **chosen)
+                label = f"{protocol}, {scenario}, {strategy}"
+                if strategy == "ewc":
+                    found[label] = choices.best("continual_choices", label)
+                else:
+                    found[label] = recipe_of(protocol, scenario, strategy)
     return found
 
 

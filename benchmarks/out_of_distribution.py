@@ -18,9 +18,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import rate_choices
 from over_seeds import Recipe, main
-from transfer import COMMON, TASKS, pretrained, tuned
+from transfer import COMMON, TASKS, chosen_rates, pretrained, tuned
 from transfer_choices import FEW, NEW_HEAD, PATHS
 
 from mnist_course.data import ImageDataset, load, scale
@@ -42,7 +41,7 @@ def variants() -> dict[str, Recipe]:
             **PATHS[task],
             "method": method,
             "examples": examples,
-            **rate_choices.chosen("transfer_choices", task, method),
+            **chosen_rates(task, method),
         }
         for head, task in HEADS.items()
         for examples in EXAMPLES

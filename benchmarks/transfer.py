@@ -15,7 +15,7 @@ A seed's network is trained once in a process, by the first run that needs it, s
 from functools import lru_cache
 from typing import Any
 
-import rate_choices
+import choices
 from over_seeds import Recipe, main
 from torch import nn
 
@@ -53,18 +53,25 @@ EXAMPLES: dict[str, tuple[int | None, ...]] = {
 def variants() -> dict[str, Recipe]:
     """Return label → recipe for every task, number of examples and method."""
     untouched = {**COMMON, "target": "optdigits", "start": "pretrained", "method": None, "examples": 0}
+    rates = {(task, method): chosen_rates(task, method) for task in TASKS for method in METHODS}
     return {"optdigits, 0 per class, untouched": untouched} | {
         f"{task}, {examples or 'all'} per class, {method}": {
             **COMMON,
             **settings,
             "method": method,
             "examples": examples,
-            **rate_choices.chosen("transfer_choices", task, method),
+            **rates[task, method],
         }
         for task, settings in TASKS.items()
         for examples in EXAMPLES[settings["target"]]
         for method in METHODS
     }
+
+
+def chosen_rates(task: str, method: str) -> Recipe:
+    """Return the learning rate chosen for a task and a method, and that of LP-FT's first phase."""
+    recipe = choices.best("transfer_choices", f"{task}, {method}")
+    return {name: recipe[name] for name in ("learning_rate", "probe_learning_rate") if name in recipe}
 
 
 @lru_cache(maxsize=1)

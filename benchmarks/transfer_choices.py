@@ -6,10 +6,9 @@ and a start, and holds for any number of examples. LP-FT's first phase takes the
 training the head alone.
 """
 
-import argparse
 from typing import Any
 
-import rate_choices
+import choices
 from transfer import COMMON, TASKS, Recipe, tuned
 
 from mnist_course.data import load
@@ -17,8 +16,6 @@ from mnist_course.finetuning import METHODS
 from mnist_course.pytorch.training import evaluate
 
 IMAGES = 500
-SEEDS = (100, 101)
-"""Not those of the runs on the test images."""
 
 NEW_HEAD = "optdigits, pretrained start, new head"
 """A task of `out_of_distribution.py`."""
@@ -34,52 +31,39 @@ RATES = {
     "lora": MIDDLE, "adapter": HIGH, "bias": HIGH, "prompt": HIGHEST,
 }  # fmt: skip
 """Method → candidates."""
+PACKAGES = ("mnist-course", "numpy", "torch", "scikit-learn")
 
 
 def validate(recipe: Recipe, seed: int) -> dict[str, Any]:
     """Fine-tune on 500 training images; count the right answers on the others."""
     data = load(recipe["target"], "train")
     few, others = data.split(IMAGES / len(data), seed=seed)
-    result = tuned(recipe, few, seed)
-    return {"correct": evaluate(result.model, others).correct, "images": len(others)}
+    correct = evaluate(tuned(recipe, few, seed).model, others).correct
+    return {"validation_correct": correct, "validation_images": len(others)}
 
 
-def recipes() -> dict[tuple[str, str], Recipe]:
-    """Return (task, method) → recipe without its learning rate."""
+def candidates(method: str) -> dict[str, Recipe]:
+    """Return label → recipe for every task and learning rate of a method."""
     return {
-        (task, method): {**COMMON, **settings, "method": method}
+        f"{task}, {method}: {rate:g}": {**COMMON, **settings, "method": method, "learning_rate": rate}
         for task, settings in PATHS.items()
-        for method in (FEW if task == NEW_HEAD else METHODS)
+        if task != NEW_HEAD or method in FEW
+        for rate in RATES[method]
     }
 
 
 def main() -> None:
-    """Run every candidate with every seed and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
-    workers = parser.parse_args().workers
-    first = {key: recipe for key, recipe in recipes().items() if key[1] != "lpft"}
-    table = rate_choices.measured(first, RATES, validate, SEEDS, workers)
-    second = {
-        (task, "lpft"): {
-            **recipe, "probe_learning_rate": rate_choices.best(table[task]["linear"])
-        }
-        for (task, method), recipe in recipes().items()
-        if method == "lpft"
-    }  # fmt: skip
-    for task, methods in rate_choices.measured(second, RATES, validate, SEEDS, workers).items():
-        table[task] |= methods
-    chosen = {
-        task: {
-            method: {"learning_rate": rate_choices.best(candidates)}
-            for method, candidates in methods.items()
-        }
-        for task, methods in table.items()
-    }
-    for (task, method), recipe in second.items():
-        chosen[task][method]["probe_learning_rate"] = recipe["probe_learning_rate"]
-    packages = ["mnist-course", "numpy", "torch", "scikit-learn"]
-    rate_choices.write("transfer_choices", table, chosen, packages, SEEDS)
+    """Run the candidates that are missing, LP-FT's last."""
+    variants: dict[str, Recipe] = {}
+    for method in METHODS:
+        if method != "lpft":
+            variants |= candidates(method)
+    choices.main("transfer_choices", variants, packages=PACKAGES, run=validate)
+    for label, recipe in candidates("lpft").items():
+        task, _, _ = label.rpartition(", ")
+        probe = choices.best("transfer_choices", f"{task}, linear")
+        variants[label] = {**recipe, "probe_learning_rate": probe["learning_rate"]}
+    choices.main("transfer_choices", variants, packages=PACKAGES, run=validate)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The ladder of accuracy of chapter 12: what a rung changes, and that trained networks are kept."""
 
+import json
 from itertools import pairwise
 
 import ladder_accuracy
@@ -7,7 +8,8 @@ import ladder_accuracy_choices
 import numpy as np
 import pytest
 import torch
-from ladder_accuracy import SMALLEST, rungs, train
+from ladder_accuracy import FIRST, SMALLEST, members, rungs, train
+from measure import RESULTS
 
 from mnist_course.data import ImageDataset, load_mnist
 
@@ -22,6 +24,14 @@ def images():
 def test_every_rung_changes_something():
     recipes = [*rungs().values()]
     assert all(before != after for before, after in pairwise(recipes))
+
+
+def test_the_results_are_those_of_these_recipes_with_five_seeds_each():
+    found = json.loads((RESULTS / "ladder_accuracy.json").read_text())["variants"]
+    recipes = {label: variant["recipe"] for label, variant in found.items()}
+    assert recipes == {**rungs(), "smallest": SMALLEST}
+    seeds = {label: [run["seed"] for run in variant["runs"]] for label, variant in found.items()}
+    assert all(which == [*range(5)] for which in seeds.values())
 
 
 def test_the_smallest_network_has_at_most_3000_weights():
@@ -54,11 +64,18 @@ def test_an_ensemble_is_the_mean_of_its_members_probabilities(images, tmp_path, 
     monkeypatch.setattr(ladder_accuracy, "CACHE", tmp_path)
     recipe = {**QUICK, "members": 2}
     found = ladder_accuracy.train_and_test(recipe, 1)
-    members = [train(QUICK, seed, images, cache=tmp_path)[0] for seed in (2, 3)]
+    networks = [train(QUICK, seed, images, cache=tmp_path)[0] for seed in (0, 2)]
     test: ImageDataset = sets["test"]
-    both = sum(ladder_accuracy.asked(recipe)(model, test.images) for model in members)
+    both = sum(ladder_accuracy.asked(recipe)(model, test.images) for model in networks)
     assert found["wrong"] == np.flatnonzero(both.argmax(1) != test.labels).tolist()
     assert found["test_correct"] == 400 - len(found["wrong"])
+
+
+def test_ensembles_leave_each_network_out_once():
+    recipe = {**FIRST, "members": 4}
+    assert [set(range(5)) - set(members(recipe, seed)) for seed in range(5)] == [{0}, {1}, {2}, {3}, {4}]
+    with pytest.raises(ValueError, match="only 5 ensembles"):
+        members(recipe, 5)
 
 
 def test_choices_are_made_without_the_test_images(images, monkeypatch):

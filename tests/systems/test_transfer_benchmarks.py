@@ -4,11 +4,10 @@ import json
 
 import backbone
 import backbone_choices
+import choices
 import measure
 import out_of_distribution
 import pytest
-import rate_choices
-import sweeps
 import transfer
 import transfer_choices
 
@@ -49,14 +48,13 @@ def opened(monkeypatch):
 def results(tmp_path, monkeypatch):
     """Keep what a script writes in a folder of the test."""
     monkeypatch.setattr(measure, "RESULTS", tmp_path)
-    monkeypatch.setattr(sweeps, "on_processes", lambda jobs, run, workers: sweeps.one_by_one(jobs, run))
     return tmp_path
 
 
 @pytest.fixture
 def any_rate(monkeypatch):
     """Stand in for the chosen learning rates."""
-    monkeypatch.setattr(rate_choices, "chosen", lambda name, task, method: {"learning_rate": 1e-3})
+    monkeypatch.setattr(choices, "best", lambda name, choice: {"learning_rate": 1e-3})
 
 
 def recipes(method):
@@ -125,38 +123,64 @@ def test_every_backbone_is_tested(opened, any_rate):
         assert found["test_images"] == 20
 
 
-@pytest.mark.parametrize(
-    ("script", "tasks"),
-    [(transfer_choices, transfer_choices.PATHS), (backbone_choices, backbone.TARGETS)],
-)
-def test_rates_are_chosen_on_training_images_only(script, tasks, opened, results, monkeypatch):
-    monkeypatch.setattr(script, "SEEDS", (100,))
-    methods = script.RATES if script is backbone_choices else transfer_choices.FEW
-    monkeypatch.setattr(script, "RATES", dict.fromkeys(methods, (0.001, 0.01)))
-    if script is transfer_choices:
-        monkeypatch.setattr(script, "METHODS", methods)
+def one_seed_each(script, monkeypatch):
+    """Two rates per method, one seed, no options."""
+    monkeypatch.setattr(choices, "SEEDS", (100,))
+    monkeypatch.setattr(script, "RATES", dict.fromkeys(script.RATES, (0.001, 0.01)))
     monkeypatch.setattr("sys.argv", [script.__name__])
-    script.main()
+
+
+def test_rates_are_chosen_on_training_images_only(opened, results, monkeypatch):
+    one_seed_each(transfer_choices, monkeypatch)
+    monkeypatch.setattr(transfer_choices, "METHODS", transfer_choices.FEW)
+    transfer_choices.main()
     assert {*opened} == {"train"}
-    for task in tasks:
-        for method in methods:
-            rates = rate_choices.chosen(script.__name__, task, method)
-            assert rates["learning_rate"] in (1e-3, 1e-2)
-    if script is transfer_choices:
-        probing = rate_choices.chosen(script.__name__, task, "linear")["learning_rate"]
-        assert rate_choices.chosen(script.__name__, task, "lpft")["probe_learning_rate"] == probing
+    for task in transfer_choices.PATHS:
+        rates = {method: transfer.chosen_rates(task, method) for method in transfer_choices.FEW}
+        assert {rate["learning_rate"] for rate in rates.values()} <= {1e-3, 1e-2}
+        assert rates["lpft"]["probe_learning_rate"] == rates["linear"]["learning_rate"]
 
 
-def test_the_best_rate_has_the_highest_mean_and_is_the_lowest_of_equals():
-    means = {"0.1": 0.5, "0.03": 0.9, "0.01": 0.9}
-    table = {rate: {"validation_accuracy": {"mean": mean}} for rate, mean in means.items()}
-    assert rate_choices.best(table) == 0.01
+def test_rates_of_a_backbone_are_chosen_on_training_images_only(opened, results, monkeypatch):
+    one_seed_each(backbone_choices, monkeypatch)
+    choices.main(
+        "backbone_choices",
+        backbone_choices.variants(),
+        packages=["numpy"],
+        run=backbone_choices.validate,
+    )
+    assert {*opened} == {"train"}
+    assert {recipe["learning_rate"] for recipe in backbone.variants().values()} <= {1e-3, 1e-2}
 
 
-def test_a_choice_at_the_end_of_its_candidates_is_pointed_out(results, capsys):
-    spread = {rate: {"validation_accuracy": measure.spread([float(rate)])} for rate in ("0.1", "0.2")}
-    rate_choices.write("some", {"task": {"method": spread}}, {}, ["numpy"], [0])
-    assert "task, method: 0.2 is the last tried" in capsys.readouterr().err
+def written(results, means):
+    variants = {
+        f"task, method: {value}": {
+            "recipe": {"value": value}, "validation_accuracy": {"mean": mean}, "runs": [{"seed": 100}]
+        }
+        for value, mean in means.items()
+    }  # fmt: skip
+    (results / "some_choices.json").write_text(json.dumps({"variants": variants}))
+    return variants
+
+
+def test_the_best_candidate_has_the_highest_mean_and_is_the_first_of_equals(results):
+    written(results, {0.01: 0.8, 0.03: 0.9, 0.1: 0.9})
+    assert choices.best("some_choices", "task, method") == {"value": 0.03}
+
+
+def test_candidates_with_different_seeds_are_not_compared(results):
+    variants = written(results, {0.01: 0.8, 0.03: 0.9})
+    variants["task, method: 0.01"]["runs"].append({"seed": 101})
+    (results / "some_choices.json").write_text(json.dumps({"variants": variants}))
+    with pytest.raises(SystemExit, match=r"equal seeds for 'task, method'; run: python benchmarks/some"):
+        choices.best("some_choices", "task, method")
+
+
+def test_a_choice_without_candidates_is_named(results):
+    written(results, {0.01: 0.8})
+    with pytest.raises(SystemExit, match="no candidates with equal seeds for 'task, other'"):
+        choices.best("some_choices", "task, other")
 
 
 def test_without_choices_the_script_that_makes_them_is_named(results):
