@@ -5,7 +5,7 @@ from mnist_course.data.handwriting.lighting import background, ink_of, is_chalk
 from mnist_course.data.handwriting.paper import write_page
 from mnist_course.data.handwriting.threshold import ink_threshold, otsu
 
-SHADOWS = (0, 14, 15)
+SHADOWS = (1, 5, 14)
 """Seeds of long pages on which the edge of the shadow once passed for chalk."""
 
 
@@ -28,9 +28,9 @@ def test_chalk_is_told_from_ink_in_a_shadow_that_covers_half_of_the_page():
     assert is_chalk(255 - page)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", SHADOWS)
 def test_a_long_row_in_a_shadow_is_ink_and_its_negative_is_chalk(seed, train_digits):
-    page = write_page(train_digits.images[10 * seed : 10 * seed + 10], "shadow", seed=SHADOWS[seed]).grey
+    page = write_page(train_digits.images[:10], "shadow", seed=seed).grey
     assert not is_chalk(page)
     assert is_chalk(255 - page)
 
