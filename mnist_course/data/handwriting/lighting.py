@@ -69,7 +69,8 @@ def ink_of(grey: NDArray[np.uint8], light: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def _window(small: NDArray[np.float32]) -> int:
-    return max(3, round(WIDEST_STROKE * min(small.shape)))
+    side: int = min(small.shape)
+    return max(3, round(WIDEST_STROKE * side))
 
 
 def _reduced(grey: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
