@@ -26,7 +26,9 @@ from mnist_course.models import build, wing
 
 SEEDS = range(3)
 PAGES, DIGITS = 10, 5
-TRAINING = {"model": "lenet5", "framework": "pytorch", "epochs": 2, "learning_rate": 3e-3}
+TRAINING = {
+    "model": "lenet5", "framework": "pytorch", "images": 50_000, "epochs": 2, "learning_rate": 3e-3
+}  # fmt: skip
 CONFIDENCES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
 LETTERS = "acdefhkmnprtuvwxyACDEFHKMNPRTUVWXY"
 """Those that no digit resembles; an O is a 0 to any network that knows digits only."""
@@ -47,20 +49,18 @@ def variants() -> dict[str, tuple[str, ...]]:
 def trained(seed: int) -> tuple[Any, ImageDataset]:
     """Return LeNet-5 and the training images it has not seen."""
     training = wing("pytorch", "training")
-    images = load_mnist("train")
-    model = build("lenet5", "pytorch", seed=seed)
+    images, seen = load_mnist("train"), TRAINING["images"]
+    model = build(TRAINING["model"], TRAINING["framework"], seed=seed)
     options = {key: TRAINING[key] for key in ("epochs", "learning_rate")}
-    seen = images.subset(range(50_000))
-    training.fit(model, seen, schedule="cosine", seed=seed, device="cpu", progress=False, **options)
-    return model, images.subset(range(50_000, 60_000))
+    options |= {"schedule": "cosine", "device": "cpu", "progress": False}
+    training.fit(model, images.subset(range(seen)), seed=seed, **options)
+    return model, images.subset(range(seen, len(images)))
 
 
-def pages_of(
-    data: ImageDataset, disturbance: str, seed: int, pages: int = PAGES
-) -> list[tuple[Written, NDArray[np.uint8]]]:
+def pages_of(data: ImageDataset, disturbance: str, seed: int) -> list[tuple[Written, NDArray[np.uint8]]]:
     """Return pages of digits drawn by the seed, with their labels."""
     rng = np.random.default_rng([seed, DISTURBANCES.index(disturbance)])
-    drawn = rng.choice(len(data), (pages, DIGITS), replace=False)
+    drawn = rng.choice(len(data), (PAGES, DIGITS), replace=False)
     return [
         (write_page(data.images[row], disturbance, seed=int(rng.integers(2**31))), data.labels[row])
         for row in drawn
@@ -126,7 +126,7 @@ def choice(model: Any, unseen: ImageDataset, seed: int) -> list[dict[str, Any]]:
     """Return for each confidence the shares of training digits and of letters that reach it."""
     sure, right = [], []
     for disturbance in DISTURBANCES:
-        for written, labels in pages_of(unseen, disturbance, 1000 + seed, pages=PAGES):
+        for written, labels in pages_of(unseen, disturbance, 1000 + seed):
             reading = read(model, written.grey)
             for index, label in zip(answers(reading, written), labels, strict=True):
                 if index >= 0:
@@ -138,7 +138,7 @@ def choice(model: Any, unseen: ImageDataset, seed: int) -> list[dict[str, Any]]:
         {
             "confidence": least,
             "digits_read": float((sure >= least).mean()),
-            "read_right": float(right[sure >= least].mean()),
+            "read_right": float(right[sure >= least].sum() / max(1, (sure >= least).sum())),
             "letters_read": float((letters >= least).mean()),
         }
         for least in CONFIDENCES
@@ -162,7 +162,7 @@ def main() -> None:
                 cells[label][disturbance].append(counted(model, pages, skip))
         print(f"seed {seed} done", file=sys.stderr)
     body = {
-        "training": {**TRAINING, "images": 50_000},
+        "training": TRAINING,
         "confidence": LEAST,
         "pages": PAGES,
         "digits_per_page": DIGITS,

@@ -75,7 +75,7 @@ def read_page(source: str | os.PathLike[str] | BinaryIO, name: str = "the pictur
 
     def grey(picture: "Image.Image") -> NDArray[np.uint8]:
         _check_page(shown, picture.size)
-        return _grey_page(picture)
+        return _grey_page(shown, picture)
 
     if isinstance(source, str | os.PathLike):
         source = shown = Path(source)
@@ -140,7 +140,7 @@ def _check_page(path: Path, size: tuple[int, int]) -> None:
         )
 
 
-def _grey_page(picture: "Image.Image") -> NDArray[np.uint8]:
+def _grey_page(path: Path, picture: "Image.Image") -> NDArray[np.uint8]:
     from PIL import Image
 
     orientation = _orientation(picture)
@@ -150,7 +150,7 @@ def _grey_page(picture: "Image.Image") -> NDArray[np.uint8]:
     if picture.mode.startswith("I;16"):
         picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.mode in ("I", "F"):
-        raise InputError(f"a picture with 32 bits per pixel (mode {picture.mode}); expected 8 or 16")
+        raise InputError(f"{path} has 32 bits per pixel (mode {picture.mode}); expected 8 or 16")
     if "transparency" in picture.info or "A" in picture.getbands() or "a" in picture.getbands():
         picture = _on_paper(picture.convert("RGBA"), size)
     elif picture.mode not in ("1", "L", "RGB"):

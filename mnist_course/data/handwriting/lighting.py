@@ -14,7 +14,8 @@ def is_chalk(grey: NDArray[np.uint8]) -> bool:
     """Tell light strokes on a dark board from dark ink on light paper.
 
     Strokes cover the smaller part of their surroundings, so the median over a wide window is the
-    board or paper; what differs from it most is the writing.
+    board or paper; what differs from it most is the writing. The edge of a shadow differs as much, but
+    only what is narrow as well counts: what a closing or an opening takes away.
 
     Parameters
     ----------
@@ -23,10 +24,17 @@ def is_chalk(grey: NDArray[np.uint8]) -> bool:
     """
     from scipy import ndimage
 
-    small = _reduced(grey, 64)
-    window = max(3, min(small.shape) // 2)
-    difference = small - ndimage.median_filter(small, window, mode="nearest")
-    return bool((np.maximum(difference, 0) ** 2).sum() > (np.minimum(difference, 0) ** 2).sum())
+    small, coarse = _reduced(grey, REDUCED), _reduced(grey, 64)
+    surroundings = ndimage.median_filter(coarse, max(3, min(coarse.shape) // 2), mode="nearest")
+    difference = small - _resized(surroundings, small.shape)
+    window = _window(small)
+    padded = np.pad(small, window, mode="edge")
+    inside = (slice(window, -window), slice(window, -window))
+    light, dark = (
+        np.minimum(np.maximum(sign * difference, 0), narrow(padded, (window, window))[inside])
+        for sign, narrow in ((1, ndimage.white_tophat), (-1, ndimage.black_tophat))
+    )
+    return bool((light**2).sum() > (dark**2).sum())
 
 
 def background(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -49,16 +57,20 @@ def background(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     from scipy import ndimage
 
     small = _reduced(grey, REDUCED)
-    window = max(3, round(WIDEST_STROKE * min(small.shape)))
-    reach = window  # beyond the border the page goes on, or the closing would eat the corners
-    padded = np.pad(small, reach, mode="edge")
-    closed = ndimage.grey_closing(padded, (window, window))[reach:-reach, reach:-reach]
+    window = _window(small)  # beyond the border the page goes on, or it would eat the corners
+    padded = np.pad(small, window, mode="edge")
+    closed = ndimage.grey_closing(padded, (window, window))[window:-window, window:-window]
     return np.maximum(_resized(closed, grey.shape), 1)
 
 
 def ink_of(grey: NDArray[np.uint8], light: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the share of the light that the ink swallows, 0 (paper) to 1: ``1 − grey / light``."""
     return np.clip(1 - grey / light, 0, 1).astype(np.float32)
+
+
+def _window(small: NDArray[np.float32]) -> int:
+    side: int = min(small.shape)
+    return max(3, round(WIDEST_STROKE * side))
 
 
 def _reduced(grey: NDArray[np.uint8], side: int) -> NDArray[np.float32]:

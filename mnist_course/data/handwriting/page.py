@@ -176,7 +176,7 @@ class Reading:
     @cached_property
     def labels(self) -> NDArray[np.intp]:
         """The likeliest digit of each piece, shape (N,)."""
-        return np.argmax(self.probabilities, axis=1)
+        return np.asarray(np.argmax(self.probabilities, axis=1))
 
     @cached_property
     def confidence(self) -> NDArray[np.floating]:

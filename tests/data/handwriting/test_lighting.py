@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 
 from mnist_course.data.handwriting.lighting import background, ink_of, is_chalk
+from mnist_course.data.handwriting.paper import write_page
 from mnist_course.data.handwriting.threshold import ink_threshold, otsu
+
+SHADOWS = (1, 5, 14)
+"""Seeds of long pages on which the edge of the shadow once passed for chalk."""
 
 
 def page_with_a_bar(paper, pen, shape=(120, 200)):
@@ -20,6 +24,13 @@ def test_light_strokes_on_dark_are_chalk_and_dark_ones_are_not(paper, pen):
 def test_chalk_is_told_from_ink_in_a_shadow_that_covers_half_of_the_page():
     page = page_with_a_bar(230, 40)
     page[:, :90] = page[:, :90] * 0.3
+    assert not is_chalk(page)
+    assert is_chalk(255 - page)
+
+
+@pytest.mark.parametrize("seed", SHADOWS)
+def test_a_long_row_in_a_shadow_is_ink_and_its_negative_is_chalk(seed, train_digits):
+    page = write_page(train_digits.images[:10], "shadow", seed=seed).grey
     assert not is_chalk(page)
     assert is_chalk(255 - page)
 
