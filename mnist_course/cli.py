@@ -14,6 +14,8 @@ import click
 from mnist_course import __version__
 from mnist_course.augmentation import Augmentation
 from mnist_course.data import DATASETS
+from mnist_course.deployment.commands import export as export_network
+from mnist_course.deployment.commands import serve
 from mnist_course.errors import InputError
 from mnist_course.finetuning.commands import finetune
 from mnist_course.models import MODELS, build, wing
@@ -154,23 +156,23 @@ def evaluate(folder: Path | None, data: str | None, split: str, file: Path | Non
 @click.option(
     "--from", "folder", type=click.Path(path_type=Path), help="A folder that train or finetune wrote."
 )
-def predict(pictures: tuple[Path, ...], folder: Path | None) -> None:
-    """Classify grey pictures of single digits."""
-    import numpy as np
+@click.option(
+    "--steps",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Folder for the pictures of the steps, NAME-steps.png  [this one].",
+)
+def predict(pictures: tuple[Path, ...], folder: Path | None, steps: Path) -> None:
+    """Read the digits on photographs or scans of paper.
 
-    from mnist_course.data.pictures import read_picture
+    Prints each line of writing with the confidence in each digit, and draws the steps from the page to
+    what the network sees. A picture of 28×28 pixels counts as such an image already; to a network of
+    other classes than the ten digits every picture does, made smaller.
+    """
+    from mnist_course.reading import read_all
 
-    pixels = np.stack([read_picture(path) for path in pictures])  # (N, 28, 28)
-    network, training, settings = opened(folder or newest())
-    names = settings["class_names"]
-    for path, probabilities in zip(
-        pictures, training.predict_probabilities(network, pixels), strict=True
-    ):
-        best, second = np.argsort(-probabilities)[:2]
-        click.echo(
-            f"{path}: {names[best]}  ({probabilities[best]:.1%};"
-            f" then {names[second]}, {probabilities[second]:.1%})"
-        )
+    for line in read_all(pictures, folder, steps):
+        click.echo(line)
 
 
 @cli.group()
@@ -230,6 +232,8 @@ class _Exercises(click.Group):
 
 
 cli.add_command(finetune)
+cli.add_command(export_network)
+cli.add_command(serve)
 cli.add_command(
     _Exercises("exercises", help="Hand out exercises, check one's own answers, grade a class.")
 )

@@ -172,8 +172,8 @@ def test_bad_input_is_one_line_and_status_2(arguments, word, tmp_path):
     [
         ("empty.png", b"", "is empty"),
         ("pixel.png", np.zeros((1, 1), np.uint8), "1×1"),
-        ("colour.png", np.zeros((28, 28, 3), np.uint8), "3 channels"),
-        ("huge.png", np.zeros((5000, 5000), np.uint8), "5000×5000"),
+        ("float.tiff", np.zeros((28, 28), np.float32), "32 bits per pixel"),
+        ("huge.png", np.zeros((8000, 8000), np.uint8), "8000×8000"),
         ("letter.pdf", b"%PDF-1.7", "not a picture"),
     ],
 )
