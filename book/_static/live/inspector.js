@@ -48,7 +48,7 @@
   // The row of layers: each a button with its maps.
   const buttons = LAYERS.map(({ name, maps, size }, index) => {
     const item = document.createElement("li");
-    const shape = size > 1 ? `${maps} × ${size} × ${size}` : maps;
+    const shape = size > 1 ? `${maps}×${size}×${size}` : maps;
     item.innerHTML =
       `<button type="button"><canvas aria-hidden="true"></canvas>` +
       `<b>${TITLES[name]}</b> <span>${shape}</span></button>`;
@@ -232,7 +232,6 @@
     const greatestLogit = Math.max(...state.all.fc3);
     const powers = Array.from(state.all.fc3, (logit) => Math.exp(logit - greatestLogit));
     const sum = powers.reduce((a, b) => a + b);
-    const cell = (tag, text) => `<${tag}>${text}</td>`;
     return (
       `<p>e<sup>${number(state.all.fc3[unit.map])} − ${numberOr(greatestLogit)}</sup> = ` +
       `${number(powers[unit.map])}, divided by the sum of all ten, ${number(sum)}: ${result(value)}</p>`

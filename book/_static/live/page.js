@@ -45,6 +45,7 @@
     const label = state.digit && `MNIST’s label: ${state.digit.label}`;
     find("guess").textContent = empty ? "–" : best;
     find("sure").textContent = empty ? "Draw a digit" : percent(all.softmax[best]);
+    find("answer-too").textContent = empty ? "–" : `${best}, ${percent(all.softmax[best])}`;
     find("label").textContent = label || "";
     find("label").classList.toggle("live-wrong", Boolean(label) && state.digit.label !== best);
     const [first, second] = [...all.softmax.keys()].sort((a, b) => all.softmax[b] - all.softmax[a]);
@@ -63,10 +64,10 @@
   }
 
   function show() {
-    paint.image(find("pad"), state.paper, SIDE);
+    for (const id of ["pad", "pad-too"]) paint.image(find(id), state.paper, SIDE);
     paintPen();
     const bytes = seen();
-    paint.image(find("seen"), bytes, 28, { most: 255 });
+    for (const id of ["seen", "seen-too"]) paint.image(find(id), bytes, 28, { most: 255 });
     const all = classify(bytes);
     showAnswer(all);
     inspector.show(all);
