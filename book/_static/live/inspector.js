@@ -178,8 +178,8 @@
     const many = channels.length > 1;
     return (
       (many
-        ? `<fieldset><legend>Each of the ${channels.length} maps below has its own kernel and adds` +
-          ` its own sum</legend>${choice.join("")}</fieldset>`
+        ? `<fieldset><legend>Each map of ${TITLES[before.name]} meets a kernel of its own and adds a sum:` +
+          `</legend>${choice.join("")}</fieldset>`
         : "") +
       `<div class="live-sum">${square(`patch of the ${from}`, patch, paint.ink, greatest(state.all[before.name]))}` +
       `<span>×</span>${square("kernel", kernel, paint.signed, greatest(kernel))}` +

@@ -129,7 +129,7 @@
 
   // The test digits, as buttons.
   digits.forEach((digit, i) => {
-    const answer = answerOf(network.forward(digit.bytes));
+    const answer = answerOf(classify(digit.bytes));
     const isError = i >= ordinary.length;
     const button = document.createElement("button");
     button.type = "button";
