@@ -38,7 +38,7 @@ def test_arithmetic_ends_in_pytorchs_number(page, model, digit):
     values = activations(model, image)
     random = np.random.default_rng(digit)
     for layer, value in values.items():
-        strongest = np.unravel_index(value.argmax(), value.shape)
+        strongest = np.unravel_index(int(value.argmax()), value.shape)
         for unit in (strongest, random.integers(value.shape)):
             chosen = dict(zip(("map", "row", "column"), map(int, unit), strict=True))
             shown = chosen if value.shape[1] > 1 else {"map": chosen["map"]}
