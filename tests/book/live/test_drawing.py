@@ -43,7 +43,7 @@ def test_a_finger_draws(open_live, home):
     page.locator("#live-pad").scroll_into_view_if_needed()
     box = page.locator("#live-pad").bounding_box()
     x = box["x"] + box["width"] / 2
-    touch = page.context.new_cdp_session(page)
+    touch = page.context.new_cdp_session(page.page)
     for kind, y in [("touchStart", 0.2), *(("touchMove", 0.2 + 0.06 * i) for i in range(1, 11))]:
         point = {"x": x, "y": box["y"] + box["height"] * y}
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
