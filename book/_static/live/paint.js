@@ -16,7 +16,7 @@
 
   const ink = (share) => mix(page().paper, page().ink, clamp(share));
   const signed = (share) => mix(ZERO, share < 0 ? NEGATIVE : POSITIVE, clamp(Math.abs(share)));
-  const readable = ([r, g, b]) => (0.3 * r + 0.59 * g + 0.11 * b > 140 ? "#000" : "#fff");
+  const readable = ([r, g, b]) => (0.3 * r + 0.59 * g + 0.11 * b > 117 ? "#000" : "#fff");
 
   const scratch = document.createElement("canvas").getContext("2d");
 
