@@ -1,6 +1,6 @@
 """Draw what stands for the book's explorables where no script runs: `book/_static/explore/*.svg`.
 
-    python tools/draw_explorables.py
+python tools/draw_explorables.py
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def digit(label: int) -> np.ndarray:
 
 
 def convolution() -> Figure:
-    """One kernel on a seven, with five ways to move it."""
+    """Show one kernel on a seven, with five ways to move it."""
     settings = ({}, {"stride": 2}, {"padding": 4}, {"dilation": 4}, {"stride": 3, "padding": 1})
     figure, axes = plt.subplots(1, 6, figsize=(7.4, 1.7))
     axes[0].imshow(digit(7)[0, ..., 0], cmap="gray_r")
@@ -48,7 +48,7 @@ def convolution() -> Figure:
 
 
 def pooling() -> Figure:
-    """A four that moves, and its pooled maps."""
+    """Show a four that moves, and its pooled maps."""
     figure, axes = plt.subplots(2, 4, figsize=(5.6, 3.1))
     four = digit(4)
     for shift, (top, bottom) in enumerate(axes.T):
@@ -67,7 +67,7 @@ def pooling() -> Figure:
 
 
 def softmax_bars() -> Figure:
-    """Four logits at three temperatures."""
+    """Show four logits at three temperatures."""
     figure, axes = plt.subplots(1, 3, figsize=(7, 2), sharey=True)
     for ax, temperature in zip(axes, (0.3, 1, 5), strict=True):
         shares = softmax(np.array([[3, 1.5, 2.5, 0.5]]) / temperature)[0]
@@ -79,7 +79,7 @@ def softmax_bars() -> Figure:
 
 
 def cross_entropy() -> Figure:
-    """Minus the logarithm."""
+    """Show minus the logarithm."""
     figure, ax = plt.subplots(figsize=(5.6, 2.6))
     p = np.linspace(0.001, 1, 1000)
     ax.plot(p, -np.log(p))
@@ -91,7 +91,7 @@ def cross_entropy() -> Figure:
 
 
 def learning_rate() -> Figure:
-    """The loss on the bowl after thirty steps, for every rate."""
+    """Show the loss on the bowl after thirty steps, for every rate."""
     figure, ax = plt.subplots(figsize=(5.6, 2.6))
     curvature, start = np.array([1.0, 20.0]), np.array([-4.0, 1.0])
     rates = np.logspace(-3, np.log10(0.2), 400)[:, None]

@@ -36,7 +36,9 @@ def add_scripts(
     for style in ("live/live.css", "explore/explore.css"):
         app.add_css_file(style)
     needed = [script for name in names for script in NEEDS[name]]
-    for script in dict.fromkeys(["explore/explore.js", *needed, *(f"explore/{name}.js" for name in names)]):
+    for script in dict.fromkeys(
+        ["explore/explore.js", *needed, *(f"explore/{name}.js" for name in names)]
+    ):
         app.add_js_file(script, loading_method="defer")
 
 

@@ -12,7 +12,7 @@
 
   build("cross_entropy", (desk, refresh) => {
     const { slider } = controls(desk, refresh);
-    const probability = slider("probability of the truth", {
+    const probability = slider("probability p", {
       min: 0.001,
       max: 0.999,
       step: 0.001,
@@ -28,7 +28,7 @@
         x: [0, 0.2, 0.4, 0.6, 0.8, 1].map((p) => [p, String(p)]),
         y: [0, 1, 2, 3, 4, 5, 6, 7].map((nats) => [nats, String(nats)]),
       },
-      names: { x: "probability of the truth", y: "loss in nats" },
+      names: { x: "probability p of the truth", y: "loss in nats" },
     });
     const curve = Array.from({ length: 999 }, (_, i) => [(i + 1) / 1000, loss((i + 1) / 1000)]);
     const guide = draw("path", { class: "explore-guide" });

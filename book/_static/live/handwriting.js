@@ -114,7 +114,7 @@
 
   // The test digits of digits.js, unpacked.
   const unpack = ({ index, label, pixels }) => {
-    const packed = live.bytesOf(pixels);
+    const packed = Uint8Array.from(atob(pixels), (letter) => letter.charCodeAt(0));
     const bytes = new Uint8Array(784);
     for (let from = 0, to = 0; from < packed.length; from++)
       if (packed[from]) bytes[to++] = packed[from];

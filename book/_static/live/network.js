@@ -15,10 +15,6 @@
     { name: "softmax", kind: "softmax", maps: 10, size: 1 },
   ];
 
-  function bytesOf(base64) {
-    return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  }
-
   const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
   // Two letters are 12 bits: how many steps a weight is above −2048 of them.
@@ -155,6 +151,5 @@
     return { top: inside(top), bottom: inside(bottom), left: inside(left), right: inside(right) };
   }
 
-  live.bytesOf = bytesOf;
   live.network = { LAYERS, forward, explain, receptiveField };
 })();

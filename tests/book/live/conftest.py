@@ -57,19 +57,6 @@ class LivePage:
             self.press(f"#live-{name}", "Enter")
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with check_pages.launch() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def home():
-    assert (check_pages.SITE / PATH).exists(), "book/_build/html lacks the live page: run `make book`"
-    with check_pages.serve(check_pages.SITE) as home:
-        yield home
-
-
 @pytest.fixture
 def open_live(browser):
     """Open the page below an address; at the end nothing may have gone wrong on it."""
