@@ -39,6 +39,7 @@ def page(request, browser):
         reduced_motion="reduce",  # a colour on its way to another is neither
     )
     page = context.new_page()
+    page.set_default_timeout(120_000)  # a busy machine takes its time for a long page
     page.options = LIGHT if request.param == "light" else DARK
     yield page
     context.close()

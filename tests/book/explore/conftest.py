@@ -54,6 +54,7 @@ def open_chapter(browser, home):
             "**/vendor/mathjax/**", lambda route: route.fulfill(content_type="text/javascript")
         )
         page = context.new_page()
+        page.set_default_timeout(120_000)  # a busy machine takes its time for a long chapter
         opened.append((context, check_pages.watch(page, home)))
         page.goto(home + CHAPTERS[name], wait_until="domcontentloaded")
         return page
