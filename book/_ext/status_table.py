@@ -49,7 +49,7 @@ def status_markdown(status: dict[str, Any], env: Any) -> list[str]:
         f"| {link(name, env)} | {run['cells']} | {run['seconds']:.1f} |" for name, run in notebooks
     ]
     lines += [f"| **together** | | **{seconds:.1f}** |", ""]
-    lines += ["| hardware | |", "| :--- | :--- |"]
+    lines += ["| hardware | of this run |", "| :--- | :--- |"]
     lines += [
         f"| processor | {hardware['cpu']} |",
         f"| cores | {hardware['cores']} |",
