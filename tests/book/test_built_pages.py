@@ -10,19 +10,6 @@ PAGES = check_pages.pages() or [NOT_BUILT]
 """Without a built book there is one test, which fails and says so."""
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with check_pages.launch() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def home():
-    assert check_pages.pages(), NOT_BUILT
-    with check_pages.serve(check_pages.SITE) as home:
-        yield home
-
-
 @pytest.mark.parametrize("path", PAGES)
 def test_page_is_whole_on_a_desk(browser, home, path):
     assert check_pages.read_page(browser, home, path) == []

@@ -49,10 +49,6 @@ def open_chapter(browser, home):
 
     def open_page(name, **options):
         context = browser.new_context(**options)
-        # An explorable holds no formula, and those of a chapter take longer than all of its tests.
-        context.route(
-            "**/vendor/mathjax/**", lambda route: route.fulfill(content_type="text/javascript")
-        )
         page = context.new_page()
         page.set_default_timeout(120_000)  # a busy machine takes its time for a long chapter
         opened.append((context, check_pages.watch(page, home)))
