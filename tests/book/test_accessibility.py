@@ -17,8 +17,8 @@ LESS_TO_MEASURE = """() => {
     if (seen.has(token.className)) token.replaceWith(...token.childNodes);
     else seen.add(token.className);
 }"""
-"""Formulas are drawn from thousands of nodes that hold no text, and hidden from screen readers, which get
-MathML. Code has some colours and thousands of tokens, each of which axe would measure."""
+"""Formulas are drawn from thousands of nodes that hold no text and are hidden from screen readers, which
+get MathML. Code has some colours and thousands of tokens, each of which axe would measure."""
 
 
 def violations(page, options):
