@@ -56,7 +56,7 @@ system:
 	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; $(call install,chromium)
 	@command -v bwrap >/dev/null || { $(call install,bubblewrap libseccomp2); }
 
-bench: $(READY)  ## measure everything again but the GPU (most of an hour; the machine should be idle)
+bench: book  ## measure everything again but the GPU (most of an hour; the machine should be idle)
 	for script in $$(grep -l '__main__' benchmarks/*.py | grep -v /gpu.py); do $(BIN)/python $$script || exit; done
 
 execute: $(READY)  ## run the chapters, store their outputs and book/status.json
