@@ -8,6 +8,7 @@ A digit counts as right if a piece that covers its middle got its label, whateve
 read if the confidence sufficed, right or wrong. Pieces beside the digits are ``extra``.
 """
 
+import argparse
 import sys
 from typing import Any
 
@@ -146,6 +147,13 @@ def choice(model: Any, unseen: ImageDataset, seed: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--unseen", action="store_true", help="read unseen training images instead, and record nothing"
+    )
+    from_training = parser.parse_args().unseen
     cells: dict[str, dict[str, list[dict[str, int]]]] = {
         label: {disturbance: [] for disturbance in DISTURBANCES} for label in variants()
     }
@@ -154,7 +162,7 @@ def main() -> None:
     for seed in SEEDS:
         model, unseen = trained(seed)
         choices.append(choice(model, unseen, seed))
-        data = unseen if "--unseen" in sys.argv else test
+        data = unseen if from_training else test
         on_test.append(wing("pytorch", "training").evaluate(model, data).accuracy)
         for disturbance in DISTURBANCES:
             pages = pages_of(data, disturbance, seed)
@@ -192,7 +200,7 @@ def main() -> None:
         },
     }
     print(report(body))
-    if "--unseen" not in sys.argv:
+    if not from_training:
         packages = ["mnist-course", "numpy", "scipy", "pillow", "torch"]
         print(f"wrote {measure.write('handwriting', body, packages, seeds=SEEDS)}")
 

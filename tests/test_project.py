@@ -93,6 +93,7 @@ def test_every_results_command_still_exists(path):
         [sys.executable, *command[1:], "--help"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.startswith("usage: "), "the script does not know --help: it ran instead"
     options = [word for word in command if word.startswith("--")]
     assert [option for option in options if option not in asked.stdout] == []
 
