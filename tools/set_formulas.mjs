@@ -51,7 +51,7 @@ for (const [page, formulas] of Object.entries(pages)) {
       known.set(key, { picture: picture.replace(/(<svg .*?>).*(<\/svg>)/s, `$1<use href="#${id}"/>$2`), mathml });
       picture = picture.replace("<g ", `<g id="${id}" `);
     }
-    const kind = display ? ' display="true"' : "";
+    const kind = display ? ' display="true" tabindex="0"' : ""; // one that is too wide scrolls, by keyboard too
     return `<mjx-container${kind}>${picture}<span class="formula-read">${mathml}</span></mjx-container>`;
   });
   const outlines = lean(adaptor.outerHTML(output.fontCache.getCache()));

@@ -125,6 +125,7 @@ def test_a_bad_page_is_found_bad_in_every_way(browser, tmp_path):
     assert [text for text in EXPECTED if text not in findings] == []
     assert check_pages.broken_links(tmp_path) == [
         "bad.html loads https://example.invalid/badge.svg",
+        "bad.html links to the missing anchor #nothing",
         "bad.html links to the missing file nowhere.html",
         "bad.html links to the missing anchor #nowhere",
         "bad.html links to the missing file gone.js",
