@@ -22,14 +22,34 @@ def wing(framework: str, module: str) -> Any:
     """
     if framework not in FRAMEWORKS:
         raise InputError(f"unknown framework {framework!r}; choose one of {', '.join(FRAMEWORKS)}")
+    return part(f"mnist_course.{FRAMEWORKS[framework]}.{module}", wanted_by=framework, extra=framework)
+
+
+def part(module: str, *, wanted_by: str, extra: str) -> Any:
+    """Import a module of the package that needs an extra, or say what to install.
+
+    Parameters
+    ----------
+    module
+        Its full name.
+    wanted_by
+        What the message says needs the missing package.
+    extra
+        Of the package's optional dependencies, the one to install.
+
+    Raises
+    ------
+    InputError
+        A package that the module imports is not installed.
+    """
     try:
-        return import_module(f"mnist_course.{FRAMEWORKS[framework]}.{module}")
+        return import_module(module)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("mnist_course"):
             raise
         raise InputError(
-            f"{framework} needs the package {error.name!r}, which is not installed;"
-            f" run: pip install 'mnist-course[{framework}]'"
+            f"{wanted_by} needs the package {error.name!r}, which is not installed;"
+            f" run: pip install 'mnist-course[{extra}]'"
         ) from error
 
 

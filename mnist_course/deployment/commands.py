@@ -1,26 +1,18 @@
 """The commands ``mnist-course export`` and ``mnist-course serve``."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mnist_course.errors import InputError
+from mnist_course.models import part
 from mnist_course.runs import images, newest, opened
 
 
 def _room(name: str) -> Any:
     """Import a module of this package, or say what is not installed."""
-    try:
-        return import_module(f"mnist_course.deployment.{name}")
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("mnist_course"):
-            raise
-        raise InputError(
-            f"this needs the package {error.name!r}, which is not installed;"
-            " run: pip install 'mnist-course[service]'"
-        ) from error
+    return part(f"mnist_course.deployment.{name}", wanted_by="this", extra="service")
 
 
 @click.command()
