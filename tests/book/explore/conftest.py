@@ -52,7 +52,7 @@ def open_chapter(browser, home):
         page = context.new_page()
         page.set_default_timeout(120_000)  # a busy machine takes its time for a long chapter
         opened.append((context, check_pages.watch(page, home)))
-        page.goto(home + CHAPTERS[name], wait_until="domcontentloaded")
+        page.goto(home + CHAPTERS[name])
         return page
 
     yield open_page
