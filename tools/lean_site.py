@@ -24,6 +24,8 @@ SCRIPT = Path(__file__).with_name("purge_styles.mjs")
 NEEDLESS = r'\s*<script [^>]*src="[^"]*\b(?:%s)\.js[^>]*></script>'
 """What every page of the theme loads: a second drawing of each icon, and the index of the search."""
 
+TOKEN = r'html\[data-theme="(\w+)"\] \.highlight(?: \.(\w+))? \{ ([^}]*?) \}'
+
 
 def words(site: Path) -> set[str]:
     """Return every word of the pages and of their scripts, class names among them."""
@@ -32,11 +34,23 @@ def words(site: Path) -> set[str]:
     return {word for text in texts for word in re.findall(r"[\w-]+", text)}
 
 
-def drop_needless_scripts(page: Path) -> None:
-    """Let a page load no script that it has no use for; only the search's own page needs its index."""
+def plain_tokens(style: str) -> set[str]:
+    """Return the classes of code that every theme of a style of Pygments prints like the code around."""
+    rules = {(theme, token): text for theme, token, text in re.findall(TOKEN, style)}
+    own = {theme: text[text.index("color:") :] for (theme, token), text in rules.items() if not token}
+    found = {token for _, token in rules} - {""}
+    return {token for token in found if all(rules.get((theme, token)) == own[theme] for theme in own)}
+
+
+def lighten_page(page: Path, plain: set[str]) -> None:
+    """Drop the scripts that a page has no use for, and the marks of code that look like none.
+
+    Only the search's own page needs its index.
+    """
     text = page.read_text(encoding="utf-8")
     names = "fontawesome" if page.name == "search.html" else "fontawesome|searchindex"
     lean = re.sub(NEEDLESS % names, "", text)
+    lean = re.sub(rf'<span class="(?:{"|".join(sorted(plain))})">([^<]*)</span>', r"\1", lean)
     if lean != text:
         page.write_text(lean, encoding="utf-8")
 
@@ -101,10 +115,11 @@ def reduce_picture(path: Path, *, tolerance: int = 8) -> None:
 
 
 def make_lean(site: Path, packages: Path) -> None:
-    """Reduce the scripts, styles, icons and pictures of a built site; `packages` is npm's folder."""
-    for page in site.rglob("*.html"):
-        drop_needless_scripts(page)
+    """Reduce the pages, scripts, styles and pictures of a built site; `packages` is npm's folder."""
     static = site / "_static"
+    plain = plain_tokens((static / "pygments.css").read_text(encoding="utf-8"))
+    for page in site.rglob("*.html"):
+        lighten_page(page, plain)
     keep_used_styles(static, words(site), packages)
     keep_used_icons(static)
     for path in (site / "_images").glob("*.png"):

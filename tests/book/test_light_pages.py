@@ -91,6 +91,28 @@ def test_styles_that_nothing_names_are_dropped(tmp_path):
     assert style.read_text(encoding="utf-8") == ".sd-card{color:red}a:hover{color:green}"
 
 
+STYLE = """
+html[data-theme="light"] .highlight { background: #fff; color: #111 }
+html[data-theme="light"] .highlight .n { color: #111 } /* Name */
+html[data-theme="light"] .highlight .k { color: #111; font-weight: bold }
+html[data-theme="light"] .highlight .o { color: #111 }
+html[data-theme="dark"] .highlight { background: #222; color: #eee }
+html[data-theme="dark"] .highlight .n { color: #eee }
+html[data-theme="dark"] .highlight .o { color: #a00 }
+html[data-theme="dark"] .highlight .k { color: #eee }
+"""
+
+
+def test_code_keeps_the_marks_that_a_theme_shows(tmp_path):
+    page = tmp_path / "page.html"
+    marked = '<pre><span class="k">if</span> <span class="n">x</span><span class="o">&lt;</span></pre>'
+    page.write_text(marked, encoding="utf-8")
+    plain = lean_site.plain_tokens(STYLE)
+    assert plain == {"n"}
+    lean_site.lighten_page(page, plain)
+    assert page.read_text(encoding="utf-8") == marked.replace('<span class="n">x</span>', "x")
+
+
 def test_the_icons_fonts_hold_every_glyph_that_a_rule_asks_for():
     static = check_pages.SITE / "_static"
     held = set()
