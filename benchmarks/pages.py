@@ -27,7 +27,8 @@ new PerformanceObserver((list) => window.paints.push(...list.getEntries().map((o
 """
 
 PAINTED = """async () => {
-  await Promise.allSettled([...document.images].filter((one) => one.complete).map((one) => one.decode()));
+  const pictures = [...document.images].filter((one) => one.complete);
+  await Promise.allSettled(pictures.map((one) => one.decode()));
   for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
   await new Promise((reported) => setTimeout(reported, 200));
 }"""

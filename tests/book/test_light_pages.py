@@ -44,7 +44,7 @@ def test_formulas_become_pictures_that_can_be_read_out(page):
     set_formulas.set_formulas(page.parent, build_book.PACKAGES)
     text = page.read_text(encoding="utf-8")
     assert text.count("<mjx-container>") == 2
-    assert text.count('<mjx-container display="true">') == 2
+    assert text.count('<mjx-container display="true" tabindex="0">') == 2
     assert text.count("<msup><mi>y</mi><mn>2</mn></msup>") == 2
     assert text.count('id="formula-0"') == text.count('<use href="#formula-0"/>') == 1
     used, drawn = set(re.findall('href="#([^"]+)"', text)), set(re.findall('id="([^"]+)"', text))

@@ -8,7 +8,9 @@ PAGE = """<!doctype html><title>Slow</title><link rel="icon" href="data:,"><h1>S
 const picture = () => document.body.append(Object.assign(new Image(600, 400), {src: "late.svg"}));
 setTimeout(picture, 300);
 </script>"""
-SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="600" height="400"><rect width="600" height="400"/>'
+PADDING = "Chromium takes a picture of few bytes for a background. " * 400
+SVG = f"""<svg xmlns="http://www.w3.org/2000/svg" width="600" height="400">
+<rect width="600" height="400"/><!-- {PADDING} -->"""
 
 
 def test_bytes_requests_and_the_latest_largest_paint_are_reported(tmp_path):

@@ -46,7 +46,7 @@ def stored(page):
 
 
 def put(page, home, text):
-    page.goto(home + "search.html")
+    page.goto(home + "search.html", wait_until="networkidle")
     page.evaluate("([key, text]) => localStorage.setItem(key, text)", [KEY, text])
 
 
