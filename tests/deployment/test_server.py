@@ -54,6 +54,13 @@ def test_connections_beyond_the_limit_are_closed_and_the_others_served(serving, 
             connection.close()
 
 
+def test_the_body_of_an_answer_does_not_wait_for_the_headers_to_be_confirmed():
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_taken_port_and_a_strange_host_are_named():
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
