@@ -15,18 +15,6 @@ DENY = """Object.defineProperty(window, "localStorage", {
 });"""
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with check_pages.launch() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def home():
-    with check_pages.serve(check_pages.SITE) as home:
-        yield home
-
-
 @pytest.fixture
 def page(browser):
     """A page of a browser that has seen nothing yet."""
